@@ -1,0 +1,12 @@
+// The film each user rated last, by second.
+import { job, tumbling } from 'millrace'
+import { Rating } from './schemas.ts'
+
+export default job('latest-rating', ({ source, sink }) => {
+  source('ratings', Rating)
+    .keyBy((rating) => rating.userId)
+    .window(tumbling('1s'))
+    .reduce('latest', (a, b) => (b.timestamp >= a.timestamp ? b : a))
+    .map(({ value, window }) => ({ ...value, windowStart: window.start, windowEnd: window.end }))
+    .to(sink('latest'))
+})

@@ -1,0 +1,329 @@
+/**
+ * The cells a key's state is made of. A cell lives in memory while its key is active; the runtime
+ * writes what changed with the next commit and loads it again on demand. Values are replaced, not
+ * changed in place: a value that was mutated behind its cell's back is not written.
+ */
+
+/** What a cell tells the runtime: it is about to change, and how to take the change back. */
+export interface CellOwner {
+  /** Called at every change, so that the key is written with the next commit. */
+  changed(): void
+  /** Non-null while changes may have to be taken back: each change pushes its inverse. */
+  readonly undo: (() => void)[] | null
+}
+
+/** A declared cell: `value()`, `list()` or `map()`. The type parameter lives in types only. */
+export interface CellSpec<Cell extends StateCell = StateCell> {
+  readonly kind: 'value' | 'list' | 'map'
+  readonly make: (owner: CellOwner) => Cell
+}
+
+/** The cells of an operator by name, and the version of their shape. */
+export interface StateSpec {
+  readonly version: number
+  readonly cells: Readonly<Record<string, CellSpec>>
+}
+
+/** A row key inside a collection cell. */
+export type EntryKey = string | number
+
+/** What the runtime needs of every cell to write it and to load it again. */
+export interface StateCell {
+  readonly isEmpty: boolean
+  /** What is written in the key's own row: the value, or all entries of a small collection. */
+  inline(): unknown
+  /** Fills the cell with what inline() gave before. */
+  restoreInline(stored: unknown): void
+  /** The entries with rows of their own, when the collection is too large for the key's row. */
+  readonly rows: EntryRows | undefined
+  /** Empties the cell. */
+  clear(): void
+}
+
+/** The part of a large collection that is written an entry a row. */
+export interface EntryRows {
+  /** Whether entries have rows of their own now. */
+  readonly spilled: boolean
+  /** Calls back for each entry that was put or removed (undefined) since the last call. */
+  takeChanges(change: (key: EntryKey, value: unknown) => void): void
+  /** Puts an entry back that was read from its row. */
+  restoreEntry(key: EntryKey, value: unknown): void
+}
+
+/** One value of a key. */
+export class ValueCell<Value> implements StateCell {
+  readonly #owner: CellOwner
+  #value: Value | undefined
+  readonly rows = undefined
+
+  constructor(owner: CellOwner) {
+    this.#owner = owner
+  }
+
+  get isEmpty(): boolean {
+    return this.#value === undefined
+  }
+
+  get(): Value | undefined {
+    return this.#value
+  }
+
+  set(value: Value): void {
+    this.#replace(value)
+  }
+
+  clear(): void {
+    if (this.#value !== undefined) this.#replace(undefined)
+  }
+
+  #replace(value: Value | undefined): void {
+    const before = this.#value
+    this.#owner.undo?.push(() => {
+      this.#value = before
+    })
+    this.#owner.changed()
+    this.#value = value
+  }
+
+  inline(): unknown {
+    return this.#value
+  }
+
+  restoreInline(stored: unknown): void {
+    this.#value = stored as Value
+  }
+}
+
+/** Collections up to this many entries are written in their key's own row; larger ones an entry a row. */
+export const INLINE_ENTRIES_MAX = 16
+
+/** A map of a key, kept in insertion order. */
+export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows {
+  readonly #owner: CellOwner
+  readonly #entries = new Map<K, Value>()
+  /** Keys put or removed since the last commit; kept only while entries have rows of their own. */
+  readonly #changes = new Set<K>()
+  #spilled = false
+
+  constructor(owner: CellOwner) {
+    this.#owner = owner
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get(key: K): Value | undefined {
+    return this.#entries.get(key)
+  }
+
+  has(key: K): boolean {
+    return this.#entries.has(key)
+  }
+
+  set(key: K, value: Value): void {
+    if (this.#owner.undo !== null) this.#pushUndo(key)
+    this.#note(key)
+    this.#entries.set(key, value)
+  }
+
+  /** Says that the value under a key was changed in place; it cannot be taken back by an undo. */
+  touch(key: K): void {
+    this.#note(key)
+  }
+
+  delete(key: K): boolean {
+    if (!this.#entries.has(key)) return false
+    if (this.#owner.undo !== null) this.#pushUndo(key)
+    this.#note(key)
+    return this.#entries.delete(key)
+  }
+
+  clear(): void {
+    for (const key of [...this.#entries.keys()]) this.delete(key)
+  }
+
+  keys(): IterableIterator<K> {
+    return this.#entries.keys()
+  }
+
+  values(): IterableIterator<Value> {
+    return this.#entries.values()
+  }
+
+  entries(): IterableIterator<[K, Value]> {
+    return this.#entries.entries()
+  }
+
+  [Symbol.iterator](): IterableIterator<[K, Value]> {
+    return this.#entries.entries()
+  }
+
+  #note(key: K): void {
+    this.#owner.changed()
+    if (this.#spilled) this.#changes.add(key)
+  }
+
+  #pushUndo(key: K): void {
+    const had = this.#entries.has(key)
+    const before = this.#entries.get(key)
+    this.#owner.undo?.push(() => {
+      if (had) this.#entries.set(key, before as Value)
+      else this.#entries.delete(key)
+    })
+  }
+
+  get rows(): EntryRows {
+    return this
+  }
+
+  get spilled(): boolean {
+    return this.#spilled
+  }
+
+  inline(): unknown {
+    if (this.#entries.size > INLINE_ENTRIES_MAX && !this.#spilled) {
+      this.#spilled = true
+      for (const key of this.#entries.keys()) this.#changes.add(key)
+    }
+    return this.#spilled ? null : [...this.#entries].flat()
+  }
+
+  restoreInline(stored: unknown): void {
+    if (stored === null) {
+      this.#spilled = true
+      return
+    }
+    const flat = stored as unknown[]
+    for (let i = 0; i < flat.length; i += 2) this.#entries.set(flat[i] as K, flat[i + 1] as Value)
+  }
+
+  takeChanges(change: (key: EntryKey, value: unknown) => void): void {
+    for (const key of this.#changes) change(key, this.#entries.get(key))
+    this.#changes.clear()
+    // An emptied collection starts over in its key's row.
+    if (this.#entries.size === 0) this.#spilled = false
+  }
+
+  restoreEntry(key: EntryKey, value: unknown): void {
+    this.#entries.set(key as K, value as Value)
+  }
+}
+
+/** A list of a key: grows at its end, shrinks at either end. */
+export class ListCell<Value> implements StateCell {
+  readonly #owner: CellOwner
+  readonly #map: MapCell<number, Value>
+  #first = 0
+  #next = 0
+  #settled = true
+
+  constructor(owner: CellOwner) {
+    this.#owner = owner
+    this.#map = new MapCell(owner)
+  }
+
+  get isEmpty(): boolean {
+    return this.#map.isEmpty
+  }
+
+  get length(): number {
+    this.#settle()
+    return this.#next - this.#first
+  }
+
+  /** The value at an index from the list's start, or undefined beyond its ends. */
+  at(index: number): Value | undefined {
+    this.#settle()
+    return this.#map.get(this.#first + index)
+  }
+
+  push(value: Value): void {
+    this.#settle()
+    this.#owner.undo?.push(this.#unsettle)
+    this.#map.set(this.#next, value)
+    this.#next += 1
+  }
+
+  /** Removes and returns the oldest value. */
+  shift(): Value | undefined {
+    this.#settle()
+    if (this.#first === this.#next) return undefined
+    this.#owner.undo?.push(this.#unsettle)
+    const value = this.#map.get(this.#first)
+    this.#map.delete(this.#first)
+    this.#first += 1
+    return value
+  }
+
+  toArray(): Value[] {
+    this.#settle()
+    const values: Value[] = []
+    for (let i = this.#first; i < this.#next; i++) values.push(this.#map.get(i) as Value)
+    return values
+  }
+
+  clear(): void {
+    this.#map.clear()
+    this.#settled = false
+  }
+
+  readonly #unsettle = (): void => {
+    this.#settled = false
+  }
+
+  /** The ends follow from the entries; found again after a load or an undone turn. */
+  #settle(): void {
+    if (this.#settled) return
+    let first = Number.POSITIVE_INFINITY
+    let next = 0
+    for (const index of this.#map.keys()) {
+      if (index < first) first = index
+      if (index >= next) next = index + 1
+    }
+    this.#first = this.#map.isEmpty ? 0 : first
+    this.#next = next
+    this.#settled = true
+  }
+
+  get rows(): EntryRows {
+    this.#settled = false
+    return this.#map.rows
+  }
+
+  inline(): unknown {
+    return this.#map.inline()
+  }
+
+  restoreInline(stored: unknown): void {
+    this.#map.restoreInline(stored)
+    this.#settled = false
+  }
+}
+
+/** Declares one value of a key. */
+export const value = <Value>(): CellSpec<ValueCell<Value>> => ({
+  kind: 'value',
+  make: (owner) => new ValueCell<Value>(owner),
+})
+
+/** Declares a list of a key. */
+export const list = <Value>(): CellSpec<ListCell<Value>> => ({
+  kind: 'list',
+  make: (owner) => new ListCell<Value>(owner),
+})
+
+/** Declares a map of a key. */
+export const map = <K extends EntryKey, Value>(): CellSpec<MapCell<K, Value>> => ({
+  kind: 'map',
+  make: (owner) => new MapCell<K, Value>(owner),
+})
+
+/** The cells that a record of specs makes, with their types. */
+export type CellsOf<Specs extends Readonly<Record<string, CellSpec>>> = {
+  readonly [Name in keyof Specs]: Specs[Name] extends CellSpec<infer Cell> ? Cell : never
+}

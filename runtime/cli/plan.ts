@@ -1,0 +1,146 @@
+/** `millrace plan`: the graph of a job, and where it reads and writes. */
+import type { ResolvedManifest, SinkManifest, SourceManifest } from '../../config/manifest.ts'
+import { inputsOf } from '../pipeline/graph.ts'
+import type { Graph, GraphNode } from '../pipeline/graph.ts'
+import { EXIT } from './exit-codes.ts'
+import type { ExitCode } from './exit-codes.ts'
+import { typedPath } from './figures.ts'
+import type { CliIo } from './io.ts'
+import { loadTarget } from './target.ts'
+import type { TargetFlags } from './target.ts'
+
+export interface PlanFlags extends TargetFlags {
+  readonly json?: boolean
+}
+
+/** A node of the graph as the plan shows it. */
+interface PlanRow {
+  readonly id: number
+  readonly kind: GraphNode['kind']
+  readonly name: string
+  readonly inputs: readonly number[]
+  /** Whether it keeps state a key. */
+  readonly keepsState: boolean
+  /** What it is and where: `tumbling reduce`, `file data/ratings.csv`. */
+  readonly detail: string
+}
+
+/** Prints the plan. @throws ConfigError when the job cannot be loaded. */
+export async function plan(io: CliIo, path: string, flags: PlanFlags): Promise<ExitCode> {
+  const { job, loaded, definition, stateDir } = await loadTarget(io, path, flags)
+  const { manifest } = loaded
+  const nodes = rowsOf(definition.graph, manifest, io.workingDir)
+  if (flags.json === true) {
+    const { mode, durability, commit } = manifest
+    io.out(`${JSON.stringify({ job, mode, durability, commit, stateDir, nodes }, undefined, 2)}\n`)
+    return EXIT.ok
+  }
+  const state = typedPath(stateDir, io.workingDir)
+  io.out(`${job}   ${manifest.mode}, state in ${state}\n${tableText(nodes)}`)
+  return EXIT.ok
+}
+
+function rowsOf(graph: Graph, manifest: ResolvedManifest, workingDir: string): PlanRow[] {
+  return graph.nodes.map((node) => ({
+    id: node.id,
+    kind: node.kind,
+    name: nameOf(node),
+    inputs: inputsOf(node),
+    keepsState: node.kind === 'keyed' || isTable(node, manifest),
+    detail: detailOf(node, manifest, workingDir),
+  }))
+}
+
+function nameOf(node: GraphNode): string {
+  switch (node.kind) {
+    case 'source':
+    case 'step':
+    case 'keyed':
+    case 'sink':
+      return node.name
+    case 'union':
+      return `union#${node.id}`
+    case 'side':
+      return node.side
+  }
+}
+
+const isTable = (node: GraphNode, manifest: ResolvedManifest): boolean =>
+  node.kind === 'sink' && manifest.sinks.get(node.name)?.kind === 'table'
+
+function detailOf(node: GraphNode, manifest: ResolvedManifest, workingDir: string): string {
+  switch (node.kind) {
+    case 'source': {
+      const source = manifest.sources.get(node.name)
+      return source === undefined
+        ? ''
+        : `${inputText(source, workingDir)}; ${timeText(node, source)}`
+    }
+    case 'sink': {
+      const sink = manifest.sinks.get(node.name)
+      return sink === undefined ? '' : sinkText(sink, workingDir)
+    }
+    case 'step':
+    case 'keyed':
+      return node.label
+    case 'union':
+      return ''
+    case 'side':
+      return 'side output'
+  }
+}
+
+function inputText({ input }: SourceManifest, workingDir: string): string {
+  switch (input.kind) {
+    case 'file':
+      return `file ${typedPath(input.path, workingDir)} (${input.format})`
+    case 'embedded':
+      return `embedded stream ${input.stream} in ${typedPath(input.log, workingDir)}`
+    case 'jetstream':
+      return `JetStream stream ${input.stream}`
+    case 'generator':
+      return `generator ${typedPath(input.module, workingDir)}`
+  }
+}
+
+function timeText(node: GraphNode, { eventTime }: SourceManifest): string {
+  if (eventTime.field !== undefined) {
+    return `event time: ${eventTime.field} (${eventTime.unit}), ${eventTime.order}`
+  }
+  const isOwn = node.kind === 'source' && node.time !== undefined
+  return `event time: ${isOwn ? "the job's function" : "the log's"}, ${eventTime.order}`
+}
+
+function sinkText(sink: SinkManifest, workingDir: string): string {
+  switch (sink.kind) {
+    case 'file':
+      return `file ${typedPath(sink.path, workingDir)} (${sink.format})`
+    case 'embedded':
+      return `embedded stream ${sink.stream} in ${typedPath(sink.log, workingDir)}`
+    case 'jetstream':
+      return `JetStream stream ${sink.stream} (${sink.writing})`
+    case 'table':
+      return `table, a row a ${sink.per === 'key' ? 'key' : 'key and window'}`
+    case 'console':
+      return 'console (not exactly-once)'
+  }
+}
+
+/** Columns of equal width: number, kind, name, inputs, state, detail. */
+function tableText(rows: readonly PlanRow[]): string {
+  const cells = rows.map((row) => [
+    String(row.id),
+    row.kind === 'keyed' ? 'operator' : row.kind,
+    row.name,
+    row.inputs.length === 0 ? '' : `← ${row.inputs.join(', ')}`,
+    row.keepsState ? 'state' : '',
+    row.detail,
+  ])
+  const widths = [0, 1, 2, 3, 4, 5].map((column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+  )
+  const lines = cells.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '),
+  )
+  return lines.map((line) => `  ${line.trimEnd()}\n`).join('')
+}

@@ -1,0 +1,59 @@
+/** Shows how far a job has come: one live line on a terminal, plain lines elsewhere. */
+import type { JobProgress } from './running-job.ts'
+import { counted, grouped, perSecond } from './figures.ts'
+import type { CliIo } from './io.ts'
+
+const LIVE_EVERY_MS = 100
+const PLAIN_EVERY_MS = 1_000
+const BAR_CELLS = 30
+
+/** Writes progress until the returned function is called, which takes the live line away. */
+export function showProgress(io: CliIo, job: string, progress: () => JobProgress): () => void {
+  const everyMs = io.liveLine === undefined ? PLAIN_EVERY_MS : LIVE_EVERY_MS
+  let last = { records: progress().records, atMs: io.clock.monotonic() }
+  let rate = perSecond(0, 1)
+  let written = ''
+  let cancel = io.clock.after(everyMs, tick)
+
+  function tick(): void {
+    const now = progress()
+    const atMs = io.clock.monotonic()
+    if (atMs - last.atMs >= PLAIN_EVERY_MS) {
+      rate = perSecond(now.records - last.records, atMs - last.atMs)
+      last = { records: now.records, atMs }
+    }
+    const line = progressLine(job, now, rate)
+    if (io.liveLine !== undefined) io.liveLine.update(line)
+    // A quiet job stays quiet: a line is written when something other than the rate changed.
+    else if (progressLine(job, now, '') !== written) io.err(`${line}\n`)
+    written = progressLine(job, now, '')
+    cancel = io.clock.after(everyMs, tick)
+  }
+
+  return () => {
+    cancel()
+    io.liveLine?.clear()
+  }
+}
+
+/** One line: the bar or the job's state, and the figures. */
+export function progressLine(job: string, progress: JobProgress, rate: string): string {
+  const { records, late, deadLettered } = progress
+  const figures = [counted(records, 'record'), rate, `${grouped(late)} late`]
+  figures.push(counted(deadLettered, 'dead letter'))
+  return ` ${[job, ...howFar(progress), ...figures].filter((part) => part !== '').join('   ')}`
+}
+
+/** A bar with its percentage where the end is known; the state of the job where it is not running. */
+function howFar({ bytesRead, bytesTotal, state, restarts }: JobProgress): string[] {
+  if (state === 'backingOff') return [`waiting before attempt ${restarts + 1}`]
+  if (state === 'restoring' || state === 'draining' || state === 'failed') return [state]
+  if (bytesTotal === undefined || bytesTotal === 0) return state === 'running' ? [] : [state]
+  const share = state === 'finished' ? 1 : Math.min(1, bytesRead / bytesTotal)
+  return [barOf(share), `${String(Math.floor(share * 100)).padStart(3)} %`]
+}
+
+function barOf(share: number): string {
+  const full = Math.round(share * BAR_CELLS)
+  return '━'.repeat(full) + '─'.repeat(BAR_CELLS - full)
+}

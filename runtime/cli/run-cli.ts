@@ -1,0 +1,272 @@
+/** The command line: what commands and flags there are, and what becomes of errors. */
+import { fork } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { FILE_FORMATS } from '../../config/file-format.ts'
+import type { FileFormat } from '../../config/file-format.ts'
+import { LOG_DIR_DEFAULT } from '../../config/start.ts'
+import { ConfigError } from '../errors.ts'
+import { dev } from './dev.ts'
+import { doctor } from './doctor.ts'
+import { EXIT, EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts'
+import type { ExitCode } from './exit-codes.ts'
+import type { CliIo } from './io.ts'
+import { LOG_LEVELS } from './logger.ts'
+import type { LogLevel } from './logger.ts'
+import { plan } from './plan.ts'
+import { errorText } from './print-error.ts'
+import { publish } from './publish.ts'
+import type { PublisherOptions } from './publisher.ts'
+import { run } from './run.ts'
+import type { CliServices } from './services.ts'
+import { stateGet, stateScan } from './state.ts'
+import { validate } from './validate.ts'
+
+/** Where a command leaves the exit code it came to. */
+interface Outcome {
+  code: ExitCode
+}
+
+interface Context {
+  readonly io: CliIo
+  readonly services: CliServices
+  readonly outcome: Outcome
+}
+
+/** Runs one command; never throws, errors are printed and become the exit code. */
+export async function runCli(
+  argv: readonly string[],
+  io: CliIo,
+  services: CliServices,
+): Promise<ExitCode> {
+  const outcome: Outcome = { code: EXIT.ok }
+  try {
+    const program = await buildProgram({ io, services, outcome })
+    await program.parseAsync(argv, { from: 'user' })
+    return outcome.code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.configuration
+    io.err(errorText(error, { trace: argv.includes('--trace') }))
+    return exitCodeOf(error)
+  }
+}
+
+async function buildProgram(context: Context): Promise<Command> {
+  const program = new Command('millrace')
+    .description('A stateful stream runtime for TypeScript.')
+    .version(await ownVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.io.out(text),
+      writeErr: (text) => context.io.err(text),
+    })
+    .showSuggestionAfterError()
+    .addHelpText('after', EXIT_CODES_HELP)
+  const add = (name: string, what: string): Command =>
+    program
+      .command(name)
+      .description(what)
+      .option('--trace', 'print the stack of an error')
+      .copyInheritedSettings(program)
+  addRun(add, context)
+  addDev(add, context)
+  addChecks(add, context)
+  addPublish(add, context)
+  addState(program, context)
+  return program
+}
+
+type AddCommand = (name: string, what: string) => Command
+
+const JOB = 'a manifest (YAML or JSON) or a state folder'
+const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
+
+/** Flags of every command that is pointed at a job. */
+function withTarget(command: Command): Command {
+  return command
+    .option('--set <a.b.c=value>', 'override a field of the manifest; repeatable', collect, [])
+    .option('--state <dir>', 'folder of the state')
+}
+
+const logLevel = (): Option =>
+  new Option('--log-level <level>', 'what is logged, on stderr').choices(LOG_LEVELS).default('warn')
+
+function addRun(add: AddCommand, { io, services, outcome }: Context): void {
+  withTarget(add('run <job>', `run a job; <job> is ${JOB}`))
+    .addOption(
+      new Option('--mode <mode>', 'go on for ever, or end at the end').choices(['live', 'batch']),
+    )
+    .option('--overwrite', 'let a fresh state replace output files that are there')
+    .option('--quiet', 'no progress and no summary')
+    .addOption(logLevel())
+    .addOption(new Option('--report-imports').hideHelp())
+    .action(async (job: string, flags: Parameters<typeof run>[3]) => {
+      outcome.code = await run(io, services, job, flags)
+    })
+}
+
+function addDev(add: AddCommand, { io, outcome }: Context): void {
+  withTarget(
+    add('dev <job>', 'run a job live and start it again when its code changes; keeps state'),
+  )
+    .option('--quiet', 'no progress and no summary')
+    .addOption(logLevel())
+    .action(async (job: string, flags: DevOptions) => {
+      outcome.code = await dev(io, job, { start: startRun, runArguments: runArguments(flags) })
+    })
+}
+
+interface DevOptions {
+  readonly set: readonly string[]
+  readonly state?: string
+  readonly quiet?: boolean
+  readonly trace?: boolean
+  readonly logLevel: LogLevel
+}
+
+function runArguments({ set, state, quiet, trace, logLevel: level }: DevOptions): string[] {
+  return [
+    ...set.flatMap((setting) => ['--set', setting]),
+    ...(state === undefined ? [] : ['--state', state]),
+    ...(quiet === true ? ['--quiet'] : []),
+    ...(trace === true ? ['--trace'] : []),
+    '--log-level',
+    level,
+  ]
+}
+
+/** In a group of its own: a terminal's Ctrl-C reaches dev alone, which passes it on once. */
+function startRun(args: readonly string[]): ReturnType<typeof fork> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const main = fileURLToPath(new URL(`main.${extension}`, import.meta.url))
+  return fork(main, args, { detached: true })
+}
+
+function addChecks(add: AddCommand, { io, services, outcome }: Context): void {
+  withTarget(add('validate <job>', 'check a job without starting it')).action(
+    async (job: string, flags: Parameters<typeof validate>[2]) => {
+      outcome.code = await validate(io, job, flags)
+    },
+  )
+  withTarget(add('plan <job>', "print a job's graph"))
+    .option('--json', 'as JSON')
+    .action(async (job: string, flags: Parameters<typeof plan>[2]) => {
+      outcome.code = await plan(io, job, flags)
+    })
+  withTarget(add('doctor [job]', 'look for what would keep a job from running here')).action(
+    async (job: string | undefined, flags: Parameters<typeof doctor>[3]) => {
+      outcome.code = await doctor(io, services, job, flags)
+    },
+  )
+}
+
+interface PublishOptions {
+  readonly to: 'embedded' | 'jetstream'
+  readonly stream: string
+  readonly log: string
+  readonly servers: string
+  readonly credentials?: string
+  readonly subject?: string
+  readonly orderBy?: string
+  readonly speed: number | 'max'
+  readonly unit: 's' | 'ms'
+  readonly format?: FileFormat
+  readonly text: readonly string[]
+  readonly quiet?: boolean
+}
+
+function addPublish(add: AddCommand, { io, services, outcome }: Context): void {
+  add('publish <file>', 'put the records of a CSV or JSONL file (.gz too) into a stream')
+    .addOption(
+      new Option('--to <kind>', 'which log')
+        .choices(['embedded', 'jetstream'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--stream <name>', 'the stream; made when it is not there')
+    .option('--log <dir>', 'folder of the embedded log', LOG_DIR_DEFAULT)
+    .option('--servers <urls>', 'NATS servers, commas between them', 'nats://127.0.0.1:4222')
+    .option('--credentials <file>', 'NATS credentials')
+    .option('--subject <subject>', "subject of the messages; default: the stream's")
+    .option('--order-by <field>', 'sort by a numeric field first (stable, in memory)')
+    .option(
+      '--speed <speed>',
+      "pace by that field, as in 100x; 'max': as fast as it goes",
+      speed,
+      'max',
+    )
+    .addOption(new Option('--unit <unit>', 'of that field').choices(['s', 'ms']).default('s'))
+    .addOption(new Option('--format <format>', 'default: by the extension').choices(FILE_FORMATS))
+    .option('--text <column>', 'a CSV column that stays text; repeatable', collect, [])
+    .option('--quiet', 'no progress and no summary')
+    .action(async (file: string, { text, ...flags }: PublishOptions) => {
+      const to = publisherOf(io, flags)
+      outcome.code = await publish(io, services, file, { ...flags, to, textColumns: text })
+    })
+}
+
+function publisherOf(
+  io: CliIo,
+  { to, stream, log, servers, credentials, subject }: Omit<PublishOptions, 'text'>,
+): PublisherOptions {
+  if (!/^[^\s.*>/\\]+$/.test(stream)) {
+    throw new ConfigError(
+      `--stream '${stream}' is not a stream name; leave out spaces and . * > / \\`,
+    )
+  }
+  return to === 'embedded'
+    ? { kind: to, stream, log: resolve(io.workingDir, log) }
+    : { kind: to, stream, servers, credentials, subject }
+}
+
+function speed(written: string): number | 'max' {
+  if (written === 'max') return written
+  const times = Number(/^(\d+(?:\.\d+)?)x?$/.exec(written)?.[1] ?? Number.NaN)
+  if (times > 0 && Number.isFinite(times)) return times
+  throw new InvalidArgumentError('Write it as in 1x, 100x or max.')
+}
+
+function addState(program: Command, { io, services, outcome }: Context): void {
+  const state = program
+    .command('state')
+    .description("look into a job's state, also while it runs")
+    .copyInheritedSettings(program)
+  const add = (name: string, what: string): Command =>
+    withTarget(
+      state
+        .command(name)
+        .description(`${what}; <job> is ${JOB}`)
+        .option('--trace', 'print the stack of an error')
+        .copyInheritedSettings(program),
+    )
+  add(
+    'get <job> <operator> <key>',
+    'print the state of one key; tables are named like their sinks',
+  ).action(
+    async (job: string, operator: string, key: string, flags: Parameters<typeof stateGet>[4]) => {
+      outcome.code = await stateGet(io, services, job, { operator, key }, flags)
+    },
+  )
+  add('scan <job> <operator>', 'print the state of some keys')
+    .option('--limit <n>', 'at most so many', wholeNumber, 20)
+    .action(async (job: string, operator: string, flags: Parameters<typeof stateScan>[4]) => {
+      outcome.code = await stateScan(io, services, job, operator, flags)
+    })
+}
+
+function wholeNumber(written: string): number {
+  const number = Number(written)
+  if (Number.isSafeInteger(number) && number > 0) return number
+  throw new InvalidArgumentError('Write a whole number above 0.')
+}
+
+/** The package's version: its package.json lies above this file, in the source tree and in dist. */
+async function ownVersion(): Promise<string> {
+  for (const way of ['../../package.json', '../../../package.json']) {
+    const text = await readFile(new URL(way, import.meta.url), 'utf8').catch(() => undefined)
+    const version = text === undefined ? undefined : /"version":\s*"([^"]+)"/.exec(text)?.[1]
+    if (version !== undefined) return version
+  }
+  return 'unknown'
+}

@@ -1,0 +1,122 @@
+/** `millrace run`: runs a job until its input ends or somebody stops it. */
+import type { CliServices } from './services.ts'
+import { EXIT } from './exit-codes.ts'
+import type { ExitCode } from './exit-codes.ts'
+import type { CliIo } from './io.ts'
+import type { Logger } from 'pino'
+import { reasonOf } from '../errors.ts'
+import { sleep } from '../time/clock.ts'
+import { createLogger } from './logger.ts'
+import type { LogLevel } from './logger.ts'
+import { showProgress } from './progress.ts'
+import type { JobSummary, RunningJob } from './running-job.ts'
+import { summaryText } from './summary.ts'
+import { loadTarget, rememberRun } from './target.ts'
+import type { Target, TargetFlags } from './target.ts'
+
+export interface RunFlags extends TargetFlags {
+  readonly mode?: 'live' | 'batch'
+  readonly overwrite?: boolean
+  readonly quiet?: boolean
+  readonly logLevel: LogLevel
+  /** Tells the parent process which modules the job is made of. */
+  readonly reportImports?: boolean
+}
+
+/** Loads, checks and runs a job; resolves when it has ended. */
+export async function run(
+  io: CliIo,
+  services: CliServices,
+  path: string,
+  flags: RunFlags,
+): Promise<ExitCode> {
+  const report =
+    flags.reportImports === true ? (url: string): void => io.tell({ imported: url }) : undefined
+  const target = await loadTarget(io, path, flags, report)
+  const { manifest } = target.loaded
+  const log = createLogger(io, flags.logLevel)
+  const job = services.startJob({
+    manifest,
+    definition: target.definition,
+    stateDir: target.stateDir,
+    mode: flags.mode ?? manifest.mode,
+    overwrite: flags.overwrite === true,
+    log,
+    clock: io.clock,
+  })
+  const stopRemembering = rememberOnceOpen(io, job, target, log)
+  const hideProgress =
+    flags.quiet === true ? undefined : showProgress(io, target.job, () => job.progress())
+  const signals = obeySignals(io, job, { quiet: flags.quiet === true })
+  let ended: JobSummary | 'killed'
+  try {
+    ended = await Promise.race([job.done, signals.killed])
+  } finally {
+    signals.release()
+    hideProgress?.()
+    await stopRemembering()
+  }
+  if (ended === 'killed') return EXIT.killed
+  if (flags.quiet !== true) {
+    io.out(summaryText(ended, { job: target.job, manifest, workingDir: io.workingDir }))
+  }
+  return EXIT.ok
+}
+
+/** The first signal finishes the epoch and stops; the second ends it at once. */
+function obeySignals(
+  io: CliIo,
+  job: RunningJob,
+  { quiet }: { readonly quiet: boolean },
+): { readonly killed: Promise<'killed'>; readonly release: () => void } {
+  let release: () => void = ignore
+  const killed = new Promise<'killed'>((resolve) => {
+    let count = 0
+    release = io.onSignal(() => {
+      count += 1
+      if (count === 1) {
+        if (!quiet) say(io, 'finishing the epoch; once more to stop at once')
+        job.stop()
+        return
+      }
+      job.kill()
+      resolve('killed')
+    })
+  })
+  return { killed, release }
+}
+
+const ignore = (): void => undefined
+
+/**
+ * Remembers the manifest in the state folder as soon as the job has made the folder its own: before,
+ * it may be another job's. The returned function ends the waiting.
+ */
+function rememberOnceOpen(
+  io: CliIo,
+  job: RunningJob,
+  target: Target,
+  log: Logger,
+): () => Promise<void> {
+  const over = new AbortController()
+  const waiting = (async () => {
+    while (!over.signal.aborted && !isOpen(job)) await sleep(io.clock, OPEN_POLL_MS, over.signal)
+    if (!isOpen(job)) return
+    await rememberRun(io, target).catch((error: unknown) => {
+      log.warn({ stateDir: target.stateDir }, `cannot write run.json: ${reasonOf(error)}`)
+    })
+  })()
+  return async () => {
+    over.abort()
+    await waiting
+  }
+}
+
+const OPEN_POLL_MS = 20
+const OPEN_STATES: ReadonlySet<string> = new Set(['running', 'draining', 'stopped', 'finished'])
+const isOpen = (job: RunningJob): boolean => OPEN_STATES.has(job.progress().state)
+
+function say(io: CliIo, text: string): void {
+  if (io.liveLine === undefined) io.err(`${text}\n`)
+  else io.liveLine.above(text)
+}

@@ -1,0 +1,66 @@
+/** What a run came to, and what one may do next. */
+import type { ResolvedManifest } from '../../config/manifest.ts'
+import type { JobSummary } from './running-job.ts'
+import { counted, grouped, lasted, perSecond, typedPath } from './figures.ts'
+import { progressLine } from './progress.ts'
+
+export interface SummaryContext {
+  readonly job: string
+  readonly manifest: ResolvedManifest
+  readonly workingDir: string
+}
+
+/** The lines behind a run. */
+export function summaryText(summary: JobSummary, context: SummaryContext): string {
+  const lines = summary.alreadyFinished
+    ? alreadyFinished(summary, context)
+    : [...figures(summary, context), ...whatNext(summary, context)]
+  return `${lines.join('\n')}\n`
+}
+
+function figures(summary: JobSummary, { job, workingDir }: SummaryContext): string[] {
+  const rate = perSecond(summary.records, summary.elapsedMs)
+  const first = progressLine(job, summary, rate)
+  const wrote = summary.outputs.map(
+    ({ where, records }) =>
+      ` wrote ${counted(records, 'record')} to ${typedPath(where, workingDir)}`,
+  )
+  if (summary.deadLettered > 0 && summary.deadLetterWhere !== undefined) {
+    const where = typedPath(summary.deadLetterWhere, workingDir)
+    wrote.push(
+      ` set ${counted(summary.deadLettered, 'record')} aside in ${where}, with the reasons`,
+    )
+  }
+  const state = `state in ${typedPath(summary.stateDir, workingDir)} (epoch ${grouped(summary.epoch)})`
+  const windows = summary.windows > 0 ? [counted(summary.windows, 'window')] : []
+  const end = summary.finished ? 'finished' : 'stopped; run it again to go on'
+  return [first, ...wrote, ` ${[state, ...windows, lasted(summary.elapsedMs), end].join(' · ')}`]
+}
+
+function alreadyFinished(summary: JobSummary, { job, workingDir }: SummaryContext): string[] {
+  const state = typedPath(summary.stateDir, workingDir)
+  return [
+    ` ${job}   nothing to do: the state in ${state} has read its input to the end (epoch ${grouped(summary.epoch)})`,
+    ` to read the input again, give another folder with --state, or remove ${state} and the outputs`,
+  ]
+}
+
+function whatNext(summary: JobSummary, { manifest, workingDir }: SummaryContext): string[] {
+  const state = typedPath(summary.stateDir, workingDir)
+  const commands: string[] = []
+  for (const [name, sink] of manifest.sinks) {
+    if (sink.kind === 'file') commands.push(`head -n 3 ${quoted(typedPath(sink.path, workingDir))}`)
+    if (sink.kind === 'table')
+      commands.push(`millrace state scan ${quoted(state)} ${name} --limit 5`)
+  }
+  if (summary.deadLettered > 0 && summary.deadLetterWhere !== undefined) {
+    commands.push(`head -n 3 ${quoted(typedPath(summary.deadLetterWhere, workingDir))}`)
+  }
+  if (commands.length === 0) commands.push(`millrace doctor ${quoted(state)}`)
+  return commands.map((command, index) => `${index === 0 ? ' next  ' : '       '}${command}`)
+}
+
+/** As a shell takes it for one word. */
+function quoted(path: string): string {
+  return /^[\w./:@%+=-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+}

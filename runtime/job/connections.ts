@@ -1,0 +1,45 @@
+/** The logs that a job's sources and sinks share: one connection a server, one environment a folder. */
+import type { JetStreamConnectionManifest } from '../../config/manifest.ts'
+import { EmbeddedLog } from '../log/embedded-log.ts'
+import type { JetStreamOptions } from '../log/jetstream-connection.ts'
+import type { Log } from '../log/log.ts'
+import type { Clock } from '../time/clock.ts'
+
+export class Connections {
+  readonly #clock: Clock
+  readonly #embedded = new Map<string, Promise<EmbeddedLog>>()
+  readonly #opened: Log[] = []
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  async embedded(folder: string): Promise<EmbeddedLog> {
+    let log = this.#embedded.get(folder)
+    if (log === undefined) {
+      log = EmbeddedLog.open(folder, { clock: this.#clock })
+      this.#embedded.set(folder, log)
+    }
+    return await log
+  }
+
+  /** Remembers a log that is closed with the job. */
+  own<Opened extends Log>(log: Opened): Opened {
+    this.#opened.push(log)
+    return log
+  }
+
+  async close(): Promise<void> {
+    for (const log of this.#opened) await log.close()
+    for (const log of this.#embedded.values()) await (await log).close()
+  }
+}
+
+/** The options of a connection, from the manifest's words. */
+export function jetStreamOptions(connection: JetStreamConnectionManifest, clock: Clock): JetStreamOptions {
+  const { tls, ...rest } = connection
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+  const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key }
+  const givenFiles = files && Object.fromEntries(Object.entries(files).filter(([, file]) => file !== undefined))
+  return { ...given, ...(givenFiles !== undefined && { tls: givenFiles }), clock }
+}

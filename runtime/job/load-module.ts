@@ -1,0 +1,75 @@
+/** Loads users' modules: TypeScript through tsx, which Node 20 needs, JavaScript as it is. */
+import { register } from 'node:module'
+import { extname } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { register as registerTypeScript } from 'tsx/esm/api'
+import { ConfigError, reasonOf } from '../errors.ts'
+
+/** What a module exports, by name. */
+export type ModuleExports = Readonly<Record<string, unknown>>
+
+export interface LoadModuleOptions {
+  /** Is told the file URL of each module that is loaded from now on, imports of imports included. */
+  readonly onImport?: (url: string) => void
+}
+
+const TYPESCRIPT = new Set(['.ts', '.mts', '.cts'])
+/** Loading is set up once a process; Node has no way to take module hooks back. */
+let ownPackageShared = false
+let typeScriptReadable = false
+
+/**
+ * Loads a module of a job, by absolute path. Its code runs.
+ * @throws ConfigError that says where in the module it failed.
+ */
+export async function loadModule(
+  file: string,
+  options: LoadModuleOptions = {},
+): Promise<ModuleExports> {
+  const { onImport } = options
+  if (!typeScriptReadable && (TYPESCRIPT.has(extname(file)) || onImport !== undefined)) {
+    registerTypeScript({ tsconfig: false, ...(onImport === undefined ? {} : { onImport }) })
+    typeScriptReadable = true
+  }
+  if (!ownPackageShared) {
+    shareOwnPackage()
+    ownPackageShared = true
+  }
+  try {
+    const exports: ModuleExports = await import(pathToFileURL(file).href)
+    return exports
+  } catch (error) {
+    // esbuild puts a headline and the place, which is told already, before its reason.
+    const reason = reasonOf(error).replace(/^Transform failed with[^]*?ERROR: /, '')
+    throw new ConfigError(`${file}${placeIn(error, file)} cannot be loaded: ${reason}`, {
+      cause: error,
+    })
+  }
+}
+
+/**
+ * Lets `import … from 'millrace'` in a user's module mean this very package: a second copy would
+ * work, but costs its memory and its time to load.
+ */
+function shareOwnPackage(): void {
+  const extension = extname(import.meta.url)
+  const entries = {
+    millrace: new URL(`../index${extension}`, import.meta.url).href,
+    'millrace/testing': new URL(`../testing/index${extension}`, import.meta.url).href,
+  }
+  const hook = `
+    const entries = new Map(Object.entries(${JSON.stringify(entries)}))
+    export async function resolve(specifier, context, next) {
+      const url = entries.get(specifier)
+      return url === undefined ? next(specifier, context) : { url, format: 'module', shortCircuit: true }
+    }`
+  register(`data:text/javascript,${encodeURIComponent(hook)}`)
+}
+
+/** `:line:column` of the first place of a stack that lies in the file, or nothing. */
+function placeIn(error: unknown, file: string): string {
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const at = stack.indexOf(`${file}:`)
+  if (at < 0) return ''
+  return /^:\d+(:\d+)?/.exec(stack.slice(at + file.length))?.[0] ?? ''
+}

@@ -1,0 +1,71 @@
+/** A job as data: nodes that name their inputs. The fluent API builds it, plan and task read it. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { KeyedOperator, Step } from '../../operators/operator.ts'
+
+export type NodeId = number
+
+/** What to do with a record for which an operator's user code keeps throwing. */
+export type OnError = 'fail' | { readonly deadLetterAfter: number }
+
+export type GraphNode =
+  | {
+      readonly kind: 'source'
+      readonly id: NodeId
+      readonly name: string
+      readonly schema: StandardSchemaV1
+      readonly time: ((value: unknown) => number) | undefined
+    }
+  | {
+      readonly kind: 'step'
+      readonly id: NodeId
+      readonly input: NodeId
+      readonly name: string
+      readonly label: string
+      readonly step: Step
+      readonly onError: OnError | undefined
+    }
+  | { readonly kind: 'union'; readonly id: NodeId; readonly inputs: readonly NodeId[] }
+  | {
+      readonly kind: 'keyed'
+      readonly id: NodeId
+      readonly input: NodeId
+      readonly name: string
+      readonly label: string
+      readonly make: () => KeyedOperator
+      readonly onError: OnError | undefined
+    }
+  | { readonly kind: 'side'; readonly id: NodeId; readonly input: NodeId; readonly side: string }
+  | {
+      readonly kind: 'sink'
+      readonly id: NodeId
+      readonly input: NodeId
+      readonly name: string
+      readonly keyed: boolean
+    }
+
+export type NodeOf<Kind extends GraphNode['kind']> = Extract<GraphNode, { kind: Kind }>
+
+export interface Graph {
+  readonly job: string
+  /** In the order of definition: a node's inputs come before it. */
+  readonly nodes: readonly GraphNode[]
+}
+
+export function nodesOf<Kind extends GraphNode['kind']>(graph: Graph, kind: Kind): NodeOf<Kind>[] {
+  return graph.nodes.filter((node): node is NodeOf<Kind> => node.kind === kind)
+}
+
+/** The nodes a node reads from. */
+export function inputsOf(node: GraphNode): readonly NodeId[] {
+  switch (node.kind) {
+    case 'source':
+      return []
+    case 'union':
+      return node.inputs
+    case 'step':
+    case 'keyed':
+    case 'side':
+    case 'sink':
+      return [node.input]
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * CSV with a header line (RFC 4180: quoted fields, doubled quotes, line ends inside quotes; LF or
+ * CRLF). A field that is a canonical decimal number becomes a number: an optional minus, no leading
+ * zeros, at most 15 significant digits, so that the number is exactly what is written; everything
+ * else stays text, and so does every field of a column that is declared as text.
+ */
+import { isUtf8 } from 'node:buffer'
+import { ConfigError } from '../../errors.ts'
+import { Undecodable } from '../source.ts'
+import type { CutRecords, Cutter } from './cutter.ts'
+
+const [COMMA, QUOTE, LF, CR, DOT, MINUS, ZERO] = [44, 34, 10, 13, 46, 45, 48] as const
+const DIGITS_MAX = 15
+const POWERS_OF_TEN = Array.from({ length: DIGITS_MAX + 1 }, (_, exponent) => 10 ** exponent)
+
+export interface CsvOptions {
+  /** Names the file in messages. */
+  readonly path: string
+  /** Columns whose fields stay text. */
+  readonly textColumns: ReadonlySet<string>
+  /** The header's names when the header line itself lies before where reading starts. */
+  readonly header: readonly string[] | undefined
+}
+
+export class CsvCutter implements Cutter {
+  readonly #options: CsvOptions
+  #columns: readonly string[] = []
+  #isText: readonly boolean[] = []
+  #make: (fields: readonly unknown[]) => unknown = () => undefined
+  readonly #fields: unknown[] = []
+  /** Where the parser stands; fields are read by methods that move it. */
+  #at = 0
+  #badUtf8 = false
+
+  constructor(options: CsvOptions) {
+    this.#options = options
+    if (options.header !== undefined) this.#setHeader(options.header)
+  }
+
+  /** The names of the columns, once the header was read. */
+  get columns(): readonly string[] {
+    return this.#columns
+  }
+
+  cut(buffer: Buffer, start: number, end: number, isLast: boolean, into: CutRecords): number {
+    let at = start
+    while (at < end && !into.isFull) {
+      const recordEnd = endOfRecord(buffer, at, end)
+      if (recordEnd === -1 && !isLast) break
+      const stop = recordEnd === -1 ? end : recordEnd
+      into.line += 1
+      this.#record(buffer, at, stop, into)
+      at = recordEnd === -1 ? end : recordEnd + 1
+    }
+    return at
+  }
+
+  #record(buffer: Buffer, start: number, stop: number, into: CutRecords): void {
+    const end = stop > start && buffer[stop - 1] === CR ? stop - 1 : stop
+    if (end === start) return
+    if (this.#columns.length === 0) {
+      this.#setHeader(this.#headerFields(buffer, start, end))
+      return
+    }
+    const fields = this.#fields
+    const width = this.#columns.length
+    let count = 0
+    this.#at = start
+    this.#badUtf8 = false
+    for (;;) {
+      const field = this.#field(buffer, end, this.#isText[count] === true)
+      if (count < width) fields[count] = field
+      count += 1
+      if (this.#at >= end) break
+      this.#at += 1 // the comma
+      if (this.#at === end) {
+        // A comma at the very end opens one more, empty field.
+        if (count < width) fields[count] = ''
+        count += 1
+        break
+      }
+    }
+    if (count !== width) {
+      into.add(new Undecodable(`has ${count} fields, the header has ${width}`), start, end)
+    } else if (this.#badUtf8) into.add(new Undecodable('not UTF-8'), start, end)
+    else into.add(this.#make(fields), start, end)
+  }
+
+  /** Reads a field and stops at the comma or the end behind it. */
+  #field(buffer: Buffer, end: number, isText: boolean): unknown {
+    const start = this.#at
+    if (buffer[start] === QUOTE) return this.#quoted(buffer, start, end)
+    if (!isText) {
+      const number = this.#number(buffer, start, end)
+      if (number === number) return number
+    }
+    return this.#text(buffer, start, end)
+  }
+
+  /** NaN when the field is not a canonical decimal number. */
+  #number(buffer: Buffer, start: number, end: number): number {
+    let at = start
+    const negative = buffer[at] === MINUS
+    if (negative) at += 1
+    const first = at
+    let mantissa = 0
+    let digit = 0
+    while (at < end && (digit = (buffer[at] as number) - ZERO) >= 0 && digit <= 9) {
+      mantissa = mantissa * 10 + digit
+      at += 1
+    }
+    const whole = at - first
+    if (whole === 0 || (whole > 1 && buffer[first] === ZERO)) return Number.NaN
+    let decimals = 0
+    if (at < end && buffer[at] === DOT) {
+      const point = at++
+      while (at < end && (digit = (buffer[at] as number) - ZERO) >= 0 && digit <= 9) {
+        mantissa = mantissa * 10 + digit
+        at += 1
+      }
+      decimals = at - point - 1
+      if (decimals === 0) return Number.NaN
+    }
+    if (at < end && buffer[at] !== COMMA) return Number.NaN
+    if (whole + decimals > DIGITS_MAX || (negative && mantissa === 0)) return Number.NaN
+    this.#at = at
+    // Both are exact in float64, so the quotient is the nearest number to what is written.
+    const number = decimals === 0 ? mantissa : mantissa / (POWERS_OF_TEN[decimals] as number)
+    return negative ? -number : number
+  }
+
+  #text(buffer: Buffer, start: number, end: number): string {
+    let at = start
+    let bits = 0
+    let byte = 0
+    while (at < end && (byte = buffer[at] as number) !== COMMA) {
+      bits |= byte
+      at += 1
+    }
+    this.#at = at
+    if (bits < 0x80) return buffer.toString('latin1', start, at)
+    if (!isUtf8(buffer.subarray(start, at))) this.#badUtf8 = true
+    return buffer.toString('utf8', start, at)
+  }
+
+  #quoted(buffer: Buffer, start: number, end: number): string {
+    let at = start + 1
+    let text = ''
+    for (;;) {
+      const quote = buffer.indexOf(QUOTE, at)
+      const stop = quote === -1 || quote >= end ? end : quote
+      const part = buffer.subarray(at, stop)
+      if (!isUtf8(part)) this.#badUtf8 = true
+      text += part.toString('utf8')
+      if (stop === end) {
+        this.#at = end
+        return text
+      }
+      if (buffer[stop + 1] !== QUOTE || stop + 1 >= end) {
+        this.#at = stop + 1
+        while (this.#at < end && buffer[this.#at] !== COMMA) this.#at += 1
+        return text
+      }
+      text += '"'
+      at = stop + 2
+    }
+  }
+
+  #headerFields(buffer: Buffer, start: number, end: number): string[] {
+    const names: string[] = []
+    this.#at = start
+    while (this.#at <= end) {
+      names.push(String(this.#field(buffer, end, true)).trim())
+      this.#at += 1
+    }
+    return names
+  }
+
+  /** @throws ConfigError when the header cannot name fields. */
+  #setHeader(names: readonly string[]): void {
+    const { path, textColumns } = this.#options
+    const empty = names.findIndex((name) => name === '')
+    if (empty !== -1)
+      throw new ConfigError(`${path}: column ${empty + 1} of the header has no name`)
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined)
+      throw new ConfigError(`${path}: the header names the column '${twice}' twice`)
+    this.#columns = names
+    this.#isText = names.map((name) => textColumns.has(name))
+    this.#make = objectMaker(names)
+  }
+}
+
+/** The index of the line end behind the record that starts at `at`, or -1 when it lies further on. */
+function endOfRecord(buffer: Buffer, at: number, end: number): number {
+  const lineEnd = buffer.indexOf(LF, at)
+  if (lineEnd === -1 || lineEnd >= end) return -1
+  // The common record has no quotes; then its first line end is its end.
+  const quote = buffer.indexOf(QUOTE, at)
+  if (quote === -1 || quote > lineEnd) return lineEnd
+  let quoted = false
+  for (let i = at; i < end; i++) {
+    const byte = buffer[i]
+    if (byte === QUOTE) quoted = !quoted
+    else if (byte === LF && !quoted) return i
+  }
+  return -1
+}
+
+/**
+ * Makes objects with the given fields, in order. Compiled, because an object literal of known fields
+ * is several times faster than setting fields by name; names are quoted and computed, so that no
+ * name can be code or a prototype.
+ */
+function objectMaker(names: readonly string[]): (fields: readonly unknown[]) => unknown {
+  const fields = names.map((name, i) => `[${JSON.stringify(name)}]: f[${i}]`).join(', ')
+  try {
+    return new Function('f', `return { ${fields} }`) as (fields: readonly unknown[]) => unknown
+  } catch {
+    // Where code generation is forbidden.
+    return (values) => Object.fromEntries(names.map((name, i) => [name, values[i]]))
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * A source is one or more inputs (partitions); each input hands the task bounded batches of decoded
+ * values and says where in the outside world the batch ends.
+ */
+
+/** A place in an input, as JSON; kept in the task's commit and handed back on restart. */
+export type InputPosition = unknown
+
+/** Stands in a batch where a value could not be decoded; it goes to the dead letter with this reason. */
+export class Undecodable {
+  readonly reason: string
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
+export interface SourceBatch {
+  /** Decoded values in input order; an Undecodable where decoding failed. */
+  readonly values: readonly unknown[]
+  /** When the log took each message (ms), or one time for all of them. */
+  readonly times: Float64Array | number
+  /** Where the input continues after this batch. */
+  readonly after: InputPosition
+  /** Names the place of the value at an index for people: `ratings.csv:17`, `RATINGS/0 @ 4711`. */
+  placeOf(index: number): string
+  /** The original bytes of the value at an index. */
+  bytesOf(index: number): Uint8Array
+}
+
+/** 'pending': nothing right now, ask after ready(). 'end': a bounded input is over. */
+export type PollResult = SourceBatch | 'pending' | 'end'
+
+export interface SourceInput {
+  /** Stable name of the input within the job, e.g. `ratings/0`; its position is stored under it. */
+  readonly id: string
+  /**
+   * Starts reading right after a position, or at the configured start when there is none.
+   * Resolves to the position it starts from, so that 'new' is the same place after a crash.
+   * @throws DataLossError when the outside no longer is what the position was taken from (I8).
+   */
+  open(position: InputPosition | undefined): Promise<InputPosition>
+  /** The next batch, without waiting. Must not be called while an earlier batch is being read. */
+  poll(): PollResult
+  /** Resolves when poll has something to say; rejects with what is wrong. */
+  ready(): Promise<void>
+  /**
+   * True while more is known to be there already: an empty poll is then over in a moment, and no
+   * reason to end the epoch. An input that cannot tell leaves it out.
+   */
+  readonly hasBacklog?: boolean
+  close(): Promise<void>
+}
+
+/** Makes the inputs of a source; asked once at each start of the job. */
+export interface Source {
+  inputs(): Promise<readonly SourceInput[]>
+}

@@ -1,0 +1,118 @@
+/**
+ * Keys as bytes, and the layout of the store's row keys.
+ *
+ * A key is one tag byte and then UTF-8 (text) or eight bytes that sort as numbers do. A state row's
+ * key is: key group (1) · operator (2) · key length (2) · key · cell (1) and entry, for rows of a
+ * collection. The key group comes first because it is the unit in which state moves between tasks;
+ * the length keeps one key from being a prefix of another.
+ */
+import type { Key } from '../../operators/operator.ts'
+import type { EntryKey } from '../../operators/state.ts'
+
+export const KEY_GROUPS = 128
+export const KEY_BYTES_MAX = 1024
+
+const TAG_NUMBER = 1
+const TAG_TEXT = 2
+
+const scratch = Buffer.allocUnsafe(8)
+
+/** What is wrong with a key, or undefined when it can be used. */
+export function keyProblem(key: unknown): string | undefined {
+  if (typeof key === 'number') {
+    return Number.isFinite(key)
+      ? undefined
+      : `the key is ${String(key)}; a key must be a finite number or text`
+  }
+  if (typeof key !== 'string') {
+    return `the key is ${key === null ? 'null' : `of type ${typeof key}`}; a key must be a number or text`
+  }
+  if (!key.isWellFormed()) return 'the key has a lone surrogate; a key must be well-formed Unicode'
+  if (
+    key.length > KEY_BYTES_MAX ||
+    (key.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(key) > KEY_BYTES_MAX)
+  ) {
+    return `the key has more than ${KEY_BYTES_MAX} bytes of UTF-8`
+  }
+  return undefined
+}
+
+export function encodeKey(key: Key): Uint8Array {
+  if (typeof key === 'string') {
+    const bytes = Buffer.allocUnsafe(1 + Buffer.byteLength(key))
+    bytes[0] = TAG_TEXT
+    bytes.write(key, 1, 'utf8')
+    return bytes
+  }
+  const bytes = Buffer.allocUnsafe(9)
+  bytes[0] = TAG_NUMBER
+  writeSortableNumber(bytes, key, 1)
+  return bytes
+}
+
+export function decodeKey(bytes: Uint8Array): Key {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return bytes[0] === TAG_TEXT ? view.toString('utf8', 1) : readSortableNumber(view, 1)
+}
+
+/** The key group of an encoded key: FNV-1a 32 of its bytes, modulo the number of groups. */
+export function keyGroup(encoded: Uint8Array): number {
+  let hash = 0x811c9dc5
+  for (const byte of encoded) hash = Math.imul(hash ^ byte, 0x01000193)
+  return (hash >>> 0) % KEY_GROUPS
+}
+
+/** Eight bytes that compare as the numbers do; -0 is written as 0. */
+export function writeSortableNumber(target: Buffer, number: number, offset: number): void {
+  target.writeDoubleBE(number === 0 ? 0 : number, offset)
+  if ((target[offset] as number) & 0x80) {
+    for (let i = offset; i < offset + 8; i++) target[i] = ~(target[i] as number) & 0xff
+  } else {
+    target[offset] = (target[offset] as number) | 0x80
+  }
+}
+
+export function readSortableNumber(source: Buffer, offset: number): number {
+  source.copy(scratch, 0, offset, offset + 8)
+  if ((scratch[0] as number) & 0x80) scratch[0] = (scratch[0] as number) & 0x7f
+  else for (let i = 0; i < 8; i++) scratch[i] = ~(scratch[i] as number) & 0xff
+  return scratch.readDoubleBE(0)
+}
+
+/** The row key of a key's own row. */
+export function actorRowKey(operator: number, encoded: Uint8Array): Uint8Array {
+  const rowKey = Buffer.allocUnsafe(5 + encoded.length)
+  rowKey[0] = keyGroup(encoded)
+  rowKey.writeUInt16BE(operator, 1)
+  rowKey.writeUInt16BE(encoded.length, 3)
+  rowKey.set(encoded, 5)
+  return rowKey
+}
+
+/** The row key of an entry of one of the key's collection cells. */
+export function entryRowKey(actorRow: Uint8Array, cell: number, entry: EntryKey): Uint8Array {
+  const encoded = encodeKey(entry)
+  const rowKey = Buffer.allocUnsafe(actorRow.length + 1 + encoded.length)
+  rowKey.set(actorRow, 0)
+  rowKey[actorRow.length] = cell
+  rowKey.set(encoded, actorRow.length + 1)
+  return rowKey
+}
+
+/** Start and end of the rows of a key's collection cell. */
+export function entryRange(
+  actorRow: Uint8Array,
+  cell: number,
+): { start: Uint8Array; end: Uint8Array } {
+  const start = Buffer.allocUnsafe(actorRow.length + 1)
+  start.set(actorRow, 0)
+  start[actorRow.length] = cell
+  const end = Buffer.from(start)
+  end[actorRow.length] = cell + 1
+  return { start, end }
+}
+
+/** The entry's own key of a row that entryRowKey made. */
+export function entryOf(rowKey: Uint8Array, actorRow: Uint8Array): EntryKey {
+  return decodeKey(rowKey.subarray(actorRow.length + 1))
+}

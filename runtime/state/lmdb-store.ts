@@ -1,0 +1,112 @@
+/**
+ * The store of a task as one LMDB environment. Commits are handed to lmdb's writer thread as one
+ * batch: a single synchronous run of puts is a single transaction. Sync is not overlapped, so that a
+ * transaction is fsynced before the next begins, and after kill -9 the newest readable transaction
+ * is one whose pages were synced; `flushed` is awaited all the same, for that is the promise made.
+ */
+import { mkdirSync } from 'node:fs'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import { reasonOf, StateError, UnavailableError } from '../errors.ts'
+import {
+  type Store,
+  STORE_TABLES,
+  type StoreRange,
+  type StoreRow,
+  type StoreTable,
+  type StoreWriter,
+} from './store.ts'
+
+type Table = Database<Uint8Array, Uint8Array>
+
+export interface LmdbStoreOptions {
+  /** Opens for reading only, beside the process that writes. */
+  readonly readOnly?: boolean
+}
+
+export class LmdbStore implements Store {
+  readonly #root: RootDatabase<Uint8Array, Uint8Array>
+  readonly #tables: Readonly<Record<StoreTable, Table>>
+  readonly #writer: StoreWriter
+
+  /** @throws StateError when the folder cannot be opened as a store. */
+  constructor(folder: string, options: LmdbStoreOptions = {}) {
+    const readOnly = options.readOnly ?? false
+    try {
+      if (!readOnly) mkdirSync(folder, { recursive: true })
+      this.#root = open({
+        path: folder,
+        noSubdir: false,
+        maxDbs: STORE_TABLES.length + 1,
+        overlappingSync: false,
+        readOnly,
+        keyEncoding: 'binary',
+        encoding: 'binary',
+      })
+      const tables = STORE_TABLES.map((name): [StoreTable, Table] => [
+        name,
+        this.#root.openDB<Uint8Array, Uint8Array>({
+          name,
+          keyEncoding: 'binary',
+          encoding: 'binary',
+        }),
+      ])
+      this.#tables = Object.fromEntries(tables) as Record<StoreTable, Table>
+    } catch (error) {
+      throw new StateError(`the store in ${folder} cannot be opened: ${reasonOf(error)}`, {
+        cause: error,
+      })
+    }
+    const table = this.#tables
+    const noteFailure = (error: unknown): void => {
+      this.#failure ??= error
+    }
+    this.#writer = {
+      put: (name, key, value) => void table[name].put(key, value).catch(noteFailure),
+      remove: (name, key) => void table[name].remove(key).catch(noteFailure),
+    }
+  }
+
+  #failure: unknown
+
+  get(table: StoreTable, key: Uint8Array): Uint8Array | undefined {
+    return this.#tables[table].getBinary(key)
+  }
+
+  range(table: StoreTable, { start, end, limit }: StoreRange): StoreRow[] {
+    const options = limit === undefined ? { start, end } : { start, end, limit }
+    return [...this.#tables[table].getRange(options)].map(({ key, value }) => ({ key, value }))
+  }
+
+  count(table: StoreTable): number {
+    return (this.#tables[table].getStats() as { entryCount: number }).entryCount
+  }
+
+  async commit(write: (writer: StoreWriter) => void): Promise<void> {
+    try {
+      const committed = this.#root.batch(() => write(this.#writer))
+      await committed
+    } catch (error) {
+      throw failed(error)
+    }
+    if (this.#failure !== undefined) throw failed(this.#failure)
+  }
+
+  async flushed(): Promise<void> {
+    try {
+      await this.#root.flushed
+    } catch (error) {
+      throw failed(error)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close()
+  }
+}
+
+function failed(error: unknown): UnavailableError {
+  return new UnavailableError(
+    `the store could not write a commit: ${reasonOf(error)}. The task starts again from its last durable commit; check the disk's space and health.`,
+    { cause: error },
+  )
+}

@@ -1,0 +1,58 @@
+/**
+ * What happens when user code throws: try again as often as the operator's policy says, then set the
+ * record aside in the dead letter, or fail the job. One key's failure never touches another key.
+ */
+import type { Key } from '../../operators/operator.ts'
+import { reasonOf, UserCodeError } from '../errors.ts'
+
+/** 'fail' the job, or set the record aside after this many attempts. */
+export type ErrorPolicy = 'fail' | { readonly deadLetterAfter: number }
+
+export interface FailureDeskOptions {
+  readonly policyOf: (operator: string) => ErrorPolicy
+  /** Sets the current record aside. */
+  readonly setAside: (reason: string, operator: string, key: Key | undefined) => void
+  /** Names the place of the current record. */
+  readonly place: () => string
+}
+
+export class FailureDesk {
+  readonly #options: FailureDeskOptions
+
+  constructor(options: FailureDeskOptions) {
+    this.#options = options
+  }
+
+  /** @throws UserCodeError when the operator's policy is to fail. */
+  recover<Out>(
+    operator: string,
+    error: unknown,
+    key: Key | undefined,
+    again: () => Out,
+  ): { readonly value: Out } | undefined {
+    const policy = this.#options.policyOf(operator)
+    if (policy === 'fail') throw this.#failure(operator, error, key)
+    let last = error
+    for (let attempt = 2; attempt <= policy.deadLetterAfter; attempt++) {
+      try {
+        return { value: again() }
+      } catch (failure) {
+        last = failure
+      }
+    }
+    this.#options.setAside(`operator '${operator}' failed: ${reasonOf(last)}`, operator, key)
+    return undefined
+  }
+
+  #failure(operator: string, error: unknown, key: Key | undefined): UserCodeError {
+    const place = this.#options.place()
+    const named = key === undefined ? undefined : JSON.stringify(key)
+    const ofKey = named === undefined ? '' : ` for key ${named}`
+    return new UserCodeError(
+      `operator '${operator}' failed${ofKey} at ${place}: ${reasonOf(error)}. ` +
+        `Mend the operator, or set operators.${operator}.onError to { deadLetterAfter: 3 } to set such records aside.`,
+      { operator, key: named, position: place },
+      { cause: error },
+    )
+  }
+}

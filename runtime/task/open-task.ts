@@ -1,0 +1,228 @@
+/** Puts a task together from a job's graph, a store, sources and sinks. Real and simulated runs do it here. */
+import type { Key } from '../../operators/operator.ts'
+import { type Graph, nodesOf } from '../pipeline/graph.ts'
+import type { Source } from '../source/source.ts'
+import type { Sink } from '../sink/sink.ts'
+import type { Store } from '../state/store.ts'
+import type { Clock } from '../time/clock.ts'
+import type { EventTimeOptions } from '../time/event-time.ts'
+import { slowestOf, type WatermarkHolder } from '../time/watermark.ts'
+import type { CacheLimits } from './actor-cache.ts'
+import { buildChain, keyedOperators, operatorRows, type TableKind } from './chain.ts'
+import { type DeadLetter, originalOf } from './dead-letter.ts'
+import { Delivery } from './delivery.ts'
+import { type ErrorPolicy, FailureDesk } from './failure-desk.ts'
+import { Ingest } from './ingest.ts'
+import { type JobRow, NO_COUNTERS, readEpochRow, readJobRow, reconcile } from './meta.ts'
+import { Outbox } from './outbox.ts'
+import { type CommitLimits, type Moment, type MutableCounters, Task } from './task.ts'
+
+export interface TaskSource {
+  readonly source: Source
+  readonly eventTime: EventTimeOptions
+}
+
+export interface TaskSetup {
+  readonly graph: Graph
+  readonly store: Store
+  readonly clock: Clock
+  /** Drawn for a fresh state. */
+  readonly newRun: () => string
+  readonly sources: ReadonlyMap<string, TaskSource>
+  /** Sinks outside the store, by name. */
+  readonly sinks: ReadonlyMap<string, Sink>
+  readonly tables: ReadonlyMap<string, TableKind>
+  readonly deadLetter: Sink
+  readonly policyOf: (operator: string) => ErrorPolicy
+  readonly cache: CacheLimits
+  readonly commit: CommitLimits
+  readonly outboxBytesMax: number
+  /** Told when something outside is away and will be tried again. */
+  readonly onRetry: (message: string) => void
+  /** Told at each moment of the commit protocol. */
+  readonly onMoment?: (moment: Moment) => void
+}
+
+/** The destination of what is set aside. A name that no sink can have. */
+export const DEAD_LETTER = '(dead-letter)'
+
+const TASK = '0'
+
+/**
+ * The task, opened: its store is brought to a durable state, its inputs stand where they were, its
+ * sinks agree with the store.
+ * @throws StateError when the state is of another job or shape; ConfigError, DataLossError of inputs and sinks.
+ */
+export async function openTask(setup: TaskSetup): Promise<Task> {
+  const task = await new TaskBuilder(setup).build()
+  try {
+    await task.open()
+  } catch (error) {
+    await task.close()
+    throw error
+  }
+  return task
+}
+
+class TaskBuilder {
+  readonly #setup: TaskSetup
+  readonly #counters: MutableCounters
+  readonly #ingests: Ingest[] = []
+  readonly #job: JobRow
+  readonly #last
+  readonly #operators
+  readonly #outboxes = new Map<string, Outbox>()
+  #task: Task | undefined
+
+  constructor(setup: TaskSetup) {
+    const { store, graph, sources, sinks, tables, newRun, clock } = setup
+    this.#setup = setup
+    this.#operators = keyedOperators(graph, tables)
+    const shape = {
+      job: graph.job,
+      operators: operatorRows(this.#operators),
+      destinations: [...sinks.keys(), DEAD_LETTER],
+      sources: [...sources.keys()],
+    }
+    this.#last = readEpochRow(store)
+    this.#job = reconcile(readJobRow(store), shape, {
+      run: newRun(),
+      task: TASK,
+      createdAt: clock.now(),
+    })
+    this.#counters = { ...(this.#last?.counters ?? NO_COUNTERS) }
+  }
+
+  async build(): Promise<Task> {
+    const { store, clock, commit, outboxBytesMax, cache, onMoment = () => undefined } = this.#setup
+    this.#makeOutboxes()
+    const inputs = await this.#inputs()
+    const watermarks = new Map<string, WatermarkHolder>()
+    for (const { name, schema, input, eventTime } of inputs) {
+      this.#ingests.push(
+        new Ingest({
+          source: name,
+          input,
+          schema,
+          eventTime,
+          reject: (reason) => this.#setAside(reason, undefined, undefined),
+          onWatermark: () => this.#task?.onWatermark() ?? true,
+          onReady: () => this.#task?.notify(),
+        }),
+      )
+    }
+    for (const name of this.#setup.sources.keys()) {
+      const holders = this.#ingests.filter((ingest) => ingest.source === name)
+      watermarks.set(name, slowestOf(holders.map((ingest) => ingest.watermark.holder)))
+    }
+    const chain = buildChain({
+      graph: this.#setup.graph,
+      operators: this.#operators,
+      job: this.#job,
+      store,
+      lastEpoch: this.#last?.epoch ?? 0,
+      outboxes: this.#outboxes,
+      sourceWatermarks: watermarks,
+      cache,
+      now: () => clock.now(),
+      failures: this.#failureDesk(),
+      reject: (reason, operator, key) => this.#setAside(reason, operator, key as Key),
+      late: (operator) => (_value, time, key) => this.#late(operator, time, key),
+    })
+    for (const ingest of this.#ingests)
+      ingest.connect(chain.entries.get(ingest.source) ?? (() => undefined))
+    const outboxes = [...this.#outboxes.values()]
+    this.#task = new Task({
+      store,
+      clock,
+      job: this.#job,
+      last: this.#last,
+      ingests: this.#ingests,
+      hosts: chain.hosts,
+      outboxes,
+      deliveries: outboxes.map((outbox) => this.#delivery(outbox, onMoment)),
+      commit,
+      outboxBytesMax,
+      dirtyActorsMax: Math.max(1, Math.floor(cache.entriesMax / 2)),
+      counters: this.#counters,
+      onMoment,
+    })
+    return this.#task
+  }
+
+  #makeOutboxes(): void {
+    const { sinks, deadLetter, store } = this.#setup
+    for (const [name, sink] of [...sinks, [DEAD_LETTER, deadLetter] as const]) {
+      const outbox = new Outbox({ name, destination: this.#job.destinations[name] as number, sink })
+      outbox.restore(store, this.#last?.sinks[name], this.#last?.epoch ?? 0)
+      this.#outboxes.set(name, outbox)
+    }
+  }
+
+  async #inputs() {
+    const inputs = []
+    for (const node of nodesOf(this.#setup.graph, 'source')) {
+      const source = this.#setup.sources.get(node.name)
+      if (source === undefined) continue
+      const { eventTime } = source
+      for (const input of await source.source.inputs()) {
+        inputs.push({ name: node.name, schema: node.schema, input, eventTime })
+      }
+    }
+    return inputs
+  }
+
+  #delivery(outbox: Outbox, onMoment: (moment: Moment) => void): Delivery {
+    const { clock, onRetry, graph } = this.#setup
+    return new Delivery({
+      outbox,
+      owner: { run: this.#job.run, job: graph.job, task: TASK, destination: outbox.name },
+      clock,
+      onRetry,
+      onMoment,
+      onProgress: () => this.#task?.notify(),
+    })
+  }
+
+  #failureDesk(): FailureDesk {
+    return new FailureDesk({
+      policyOf: this.#setup.policyOf,
+      setAside: (reason, operator, key) => this.#setAside(reason, operator, key),
+      place: () => this.#place(),
+    })
+  }
+
+  /** The record being worked on. A chain is synchronous: at most one input is inside a batch's loop. */
+  #current(): Ingest | undefined {
+    return this.#ingests.find((ingest) => ingest.isRunning)
+  }
+
+  #place(): string {
+    const at = this.#current()?.current
+    return at === undefined ? 'a timer' : at.batch.placeOf(at.index)
+  }
+
+  #setAside(reason: string, operator: string | undefined, key: Key | undefined): void {
+    this.#counters.deadLettered += 1
+    this.#keep({
+      reason,
+      ...(operator !== undefined && { operator }),
+      ...(key !== undefined && { key }),
+    })
+  }
+
+  /** Late records are counted by their operator; unread, they are kept (I6). */
+  #late(operator: string, time: number, key: Key): void {
+    this.#keep({ reason: 'late: its window had fired', operator, key, time })
+  }
+
+  #keep(letter: Omit<DeadLetter, 'place'>): void {
+    const ingest = this.#current()
+    const at = ingest?.current
+    const original = at === undefined ? {} : originalOf(at.batch, at.index)
+    const source = ingest === undefined ? {} : { source: ingest.source }
+    this.#outboxes
+      .get(DEAD_LETTER)
+      ?.push({ ...letter, ...source, place: this.#place(), ...original }, 0, undefined)
+  }
+}

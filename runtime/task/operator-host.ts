@@ -1,0 +1,202 @@
+/**
+ * Runs one keyed operator: gives each record and timer its key's turn, hands on what the turn
+ * emitted once it is over, and keeps actors and timers.
+ *
+ * H1 What a turn emitted is handed on after the turn, so nothing is handed on from a turn that failed,
+ *    and an error of a later operator is never taken for one of this operator.
+ */
+import type { Key, KeyedOperator, Push, TimerClock, Turn } from '../../operators/operator.ts'
+import type { StateCell } from '../../operators/state.ts'
+import type { Timestamp } from '../../operators/time.ts'
+import { invariant } from '../errors.ts'
+import type { StoreWriter } from '../state/store.ts'
+import type { TimerQueue } from '../time/timer-queue.ts'
+import type { WatermarkHolder } from '../time/watermark.ts'
+import type { ActorCache } from './actor-cache.ts'
+import type { FailureDesk } from './failure-desk.ts'
+
+/** Where the outputs of an operator go. */
+export interface HostOutputs {
+  readonly main: Push
+  readonly sides: Readonly<Record<string, Push>>
+  /** Takes late records that no side output takes. */
+  readonly late: (value: unknown, time: Timestamp, key: Key) => void
+}
+
+export interface OperatorHostOptions {
+  readonly name: string
+  readonly operator: KeyedOperator
+  readonly actors: ActorCache
+  readonly eventTimers: TimerQueue
+  readonly processingTimers: TimerQueue
+  readonly watermark: WatermarkHolder
+  readonly now: () => number
+  readonly outputs: HostOutputs
+  readonly failures: FailureDesk
+}
+
+const MAIN = ''
+
+export class OperatorHost implements Turn {
+  readonly name: string
+  readonly #operator: KeyedOperator
+  readonly #options: OperatorHostOptions
+  readonly #actors: ActorCache
+  readonly #watermark: WatermarkHolder
+  #cells: readonly StateCell[] = []
+  #key: Key = ''
+  /** Results of the current turn: side ('' is the main output), value and time, in three columns. */
+  readonly #sides: string[] = []
+  readonly #values: unknown[] = []
+  readonly #times: Timestamp[] = []
+  #saved = 0
+  /** Results handed on by timers: windows fired, alarms rung. */
+  fired = 0
+  /** Records that came too late. */
+  lateCount = 0
+
+  constructor(options: OperatorHostOptions) {
+    this.name = options.name
+    this.#options = options
+    this.#operator = options.operator
+    this.#actors = options.actors
+    this.#watermark = options.watermark
+  }
+
+  get actors(): ActorCache {
+    return this.#actors
+  }
+
+  get key(): Key {
+    return this.#key
+  }
+
+  get cells(): readonly StateCell[] {
+    return this.#cells
+  }
+
+  get watermark(): Timestamp {
+    return this.#watermark.value
+  }
+
+  get now(): Timestamp {
+    return this.#options.now()
+  }
+
+  /** Takes one record. */
+  readonly push: Push = (value, time, key) => {
+    this.#begin(key as Key)
+    this.#operator.onRecord(this, value, time)
+    if (this.#values.length > 0) this.#handOn()
+  }
+
+  /** Fires what is due in event time; returns false when the budget ran out before it was all. */
+  fireEventTimers(budget: number): boolean {
+    const { eventTimers } = this.#options
+    const watermark = this.#watermark.value
+    if (!eventTimers.isDue(watermark)) return true
+    return eventTimers.fire(watermark, budget, this.#onEventTimer)
+  }
+
+  /** Fires what is due on the clock. */
+  fireProcessingTimers(budget: number): boolean {
+    const { processingTimers } = this.#options
+    const now = this.#options.now()
+    if (!processingTimers.isDue(now)) return true
+    return processingTimers.fire(now, budget, this.#onProcessingTimer)
+  }
+
+  /** Whether event-time timers wait for a time that has come. */
+  get isDue(): boolean {
+    return this.#options.eventTimers.isDue(this.#watermark.value)
+  }
+
+  /** The next time on the clock for which a key waits. */
+  get nextProcessingTime(): Timestamp {
+    return this.#options.processingTimers.nextTime
+  }
+
+  readonly #onEventTimer = (time: Timestamp, key: Key): void => this.#onTimer(time, key, 'event')
+  readonly #onProcessingTimer = (time: Timestamp, key: Key): void =>
+    this.#onTimer(time, key, 'processing')
+
+  #onTimer(time: Timestamp, key: Key, clock: TimerClock): void {
+    this.#begin(key)
+    this.#operator.onTimer(this, time, clock)
+    if (this.#values.length > 0) {
+      this.fired += this.#values.length
+      this.#handOn()
+    }
+  }
+
+  #begin(key: Key): void {
+    const actor = this.#actors.activate(key)
+    this.#cells = actor.cells
+    this.#key = key
+  }
+
+  #handOn(): void {
+    const { main, sides, late } = this.#options.outputs
+    const key = this.#key
+    for (let i = 0; i < this.#values.length; i++) {
+      const name = this.#sides[i] as string
+      const [value, time] = [this.#values[i], this.#times[i] as Timestamp]
+      if (name === MAIN) main(value, time, key)
+      else if (sides[name] !== undefined) sides[name](value, time, key)
+      else if (name === LATE) late(value, time, key)
+    }
+    this.#sides.length = 0
+    this.#values.length = 0
+    this.#times.length = 0
+    this.#actors.undo = null
+  }
+
+  emit(value: unknown, time: Timestamp): void {
+    this.emitTo(MAIN, value, time)
+  }
+
+  emitTo(side: string, value: unknown, time: Timestamp): void {
+    this.#sides.push(side)
+    this.#values.push(value)
+    this.#times.push(time)
+  }
+
+  late(value: unknown, time: Timestamp): void {
+    this.lateCount += 1
+    this.emitTo(LATE, value, time)
+  }
+
+  wakeAt(time: Timestamp, clock: TimerClock): void {
+    const { eventTimers, processingTimers } = this.#options
+    ;(clock === 'event' ? eventTimers : processingTimers).add(time, this.#key)
+  }
+
+  savepoint(): void {
+    this.#actors.undo = []
+    this.#saved = this.#values.length
+  }
+
+  rollback(): void {
+    const { undo } = this.#actors
+    invariant(undo !== null, `a turn of '${this.name}' rolls back without a savepoint`)
+    this.#actors.undo = null
+    for (const takeBack of undo.reverse()) takeBack()
+    this.#actors.undo = []
+    this.#sides.length = this.#saved
+    this.#values.length = this.#saved
+    this.#times.length = this.#saved
+  }
+
+  recover<Out>(error: unknown, again: () => Out): { readonly value: Out } | undefined {
+    return this.#options.failures.recover(this.name, error, this.#key, again)
+  }
+
+  write(writer: StoreWriter, epoch: number): void {
+    this.#actors.write(writer, epoch)
+    this.#options.eventTimers.write(writer, epoch)
+    this.#options.processingTimers.write(writer, epoch)
+  }
+}
+
+/** The side output of records that came too late. */
+export const LATE = 'late'

@@ -1,0 +1,210 @@
+/**
+ * The results of a task on their way to one destination: cut and numbered when an operator emits
+ * them, committed with the state that made them, handed over once that is durable, trimmed once they
+ * are taken.
+ *
+ * O1 Numbers are consecutive from 1 per destination and never given twice (I4).
+ * O2 `durableRows` never holds a row whose epoch is not durable (I3).
+ */
+import type { Key, Push, Timestamp } from '../../operators/operator.ts'
+import { StateError } from '../errors.ts'
+import type { Sink, Taken } from '../sink/sink.ts'
+import { crc32 } from '../state/crc32.ts'
+import type { Store, StoreWriter } from '../state/store.ts'
+import { lastOf, type OutboxRow } from './outbox-row.ts'
+
+/** A row is closed when it has this many bytes: large enough to be cheap, small enough to be resent. */
+const ROW_BYTES = 128 * 1024
+const HEADER_BYTES = 8
+
+interface EpochRow extends OutboxRow {
+  readonly epoch: number
+}
+
+export interface OutboxOptions {
+  readonly name: string
+  /** Number of the destination in the store. */
+  readonly destination: number
+  readonly sink: Sink
+}
+
+export class Outbox {
+  readonly name: string
+  readonly sink: Sink
+  readonly #destination: number
+  #nextNumber = 1
+  #parts: (string | Uint8Array)[] = []
+  #partBytes = 0
+  /** Rows of the open epoch, cut and not yet committed. */
+  #open: OutboxRow[] = []
+  /** Rows that are committed, or on their way, and not yet taken. */
+  #waiting: EpochRow[] = []
+  #waitingBytes = 0
+  #known: Taken | undefined
+  /** First numbers of rows that are taken and still in the store. */
+  #toTrim: number[] = []
+
+  constructor({ name, destination, sink }: OutboxOptions) {
+    this.name = name
+    this.#destination = destination
+    this.sink = sink
+  }
+
+  /** Loads what an earlier run left, and starts from what it knew to be taken. */
+  restore(store: Store, taken: Taken | undefined, epoch: number): void {
+    this.#known = taken
+    const takenNumber = taken?.number ?? 0
+    let last = takenNumber
+    for (const { key, value } of store.range('outbox', {
+      start: this.#rowKey(0),
+      end: this.#rowKey(2 ** 48 - 1),
+    })) {
+      const row = decodeOutboxRow(Buffer.from(key).readUIntBE(2, 6), value, this.name)
+      if (row.first !== last + 1 && lastOf(row) > takenNumber) {
+        throw new StateError(
+          `the outbox to '${this.name}' has no row with number ${last + 1}; restore the state folder from a copy`,
+        )
+      }
+      last = Math.max(last, lastOf(row))
+      this.#waiting.push({ ...row, epoch })
+      this.#waitingBytes += row.bytes.length
+    }
+    this.#nextNumber = last + 1
+    if (taken !== undefined) this.acknowledge(taken)
+  }
+
+  /** The step that takes results. */
+  readonly push: Push = (value: unknown, time: Timestamp, key: Key | undefined): void => {
+    const message = this.sink.encode(value, time, key)
+    this.#parts.push(message)
+    this.#partBytes += message.length
+    if (this.#partBytes >= ROW_BYTES) this.#close()
+  }
+
+  /** Results handed to this outbox since the state was created. */
+  get count(): number {
+    return this.#nextNumber - 1 + this.#parts.length
+  }
+
+  /** What is known of the destination; undefined before it was ever opened. */
+  get known(): Taken | undefined {
+    return this.#known
+  }
+
+  /** Number of the last message that is durably taken. */
+  get takenNumber(): number {
+    return this.#known?.number ?? 0
+  }
+
+  /** Bytes that are not yet taken, those of the open epoch included. */
+  get bytes(): number {
+    return this.#waitingBytes + this.#partBytes
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0 && this.#open.length === 0 && this.#parts.length === 0
+  }
+
+  /** Whether rows are taken that the store still holds. */
+  get hasToTrim(): boolean {
+    return this.#toTrim.length > 0
+  }
+
+  #close(): void {
+    if (this.#parts.length === 0) return
+    const row = cutRow(this.#nextNumber, this.#parts)
+    this.#parts = []
+    this.#partBytes = 0
+    this.#nextNumber = lastOf(row) + 1
+    this.#open.push(row)
+    this.#waitingBytes += row.bytes.length
+  }
+
+  /** Puts the rows of an epoch into its commit, and removes those that are taken. */
+  write(writer: StoreWriter, epoch: number): void {
+    this.#close()
+    for (const first of this.#toTrim) writer.remove('outbox', this.#rowKey(first))
+    this.#toTrim = []
+    for (const row of this.#open) {
+      writer.put('outbox', this.#rowKey(row.first), encodeOutboxRow(row))
+      this.#waiting.push({ ...row, epoch })
+    }
+    this.#open = []
+  }
+
+  /** Rows from a number on that may leave, oldest first, up to about `bytesMax`. */
+  durableRows(from: number, durableEpoch: number, bytesMax: number): OutboxRow[] {
+    const rows: OutboxRow[] = []
+    let bytes = 0
+    for (const row of this.#waiting) {
+      if (row.epoch > durableEpoch || bytes >= bytesMax) break
+      if (lastOf(row) < from) continue
+      rows.push(row)
+      bytes += row.bytes.length
+    }
+    return rows
+  }
+
+  /** Notes how far the destination has durably taken; the next commit remembers it and trims. */
+  acknowledge(taken: Taken): void {
+    this.#known = taken
+    let done = 0
+    for (const row of this.#waiting) {
+      if (lastOf(row) > taken.number) break
+      this.#toTrim.push(row.first)
+      this.#waitingBytes -= row.bytes.length
+      done += 1
+    }
+    this.#waiting.splice(0, done)
+  }
+
+  #rowKey(first: number): Uint8Array {
+    const key = Buffer.allocUnsafe(8)
+    key.writeUInt16BE(this.#destination, 0)
+    key.writeUIntBE(first, 2, 6)
+    return key
+  }
+}
+
+/** Cuts messages into one row: joined once, encoded once. */
+function cutRow(first: number, parts: readonly (string | Uint8Array)[]): OutboxRow {
+  const ends = new Uint32Array(parts.length)
+  if (parts.every((part): part is string => typeof part === 'string')) {
+    const text = parts.join('')
+    const bytes = Buffer.from(text, 'utf8')
+    let end = 0
+    // Text without anything beyond ASCII has as many bytes as characters.
+    const ascii = bytes.length === text.length
+    for (const [i, part] of parts.entries()) {
+      end += ascii ? part.length : Buffer.byteLength(part)
+      ends[i] = end
+    }
+    return { first, bytes, ends }
+  }
+  const buffers = parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'utf8') : part))
+  let end = 0
+  for (const [i, buffer] of buffers.entries()) ends[i] = end += buffer.length
+  return { first, bytes: Buffer.concat(buffers), ends }
+}
+
+/** CRC-32 (4) · number of messages (4) · where each ends (4 each) · messages. */
+function encodeOutboxRow({ bytes, ends }: OutboxRow): Uint8Array {
+  const row = Buffer.allocUnsafeSlow(HEADER_BYTES + ends.byteLength + bytes.length)
+  row.writeUInt32LE(ends.length, 4)
+  row.set(new Uint8Array(ends.buffer, ends.byteOffset, ends.byteLength), HEADER_BYTES)
+  row.set(bytes, HEADER_BYTES + ends.byteLength)
+  row.writeUInt32LE(crc32(row, 4), 0)
+  return row
+}
+
+function decodeOutboxRow(first: number, stored: Uint8Array, name: string): OutboxRow {
+  const row = Buffer.from(stored)
+  if (row.length < HEADER_BYTES || row.readUInt32LE(0) !== crc32(row, 4)) {
+    throw new StateError(
+      `row ${first} of the outbox to '${name}' is damaged in the store (its checksum does not match). Restore the state folder from a copy, or remove it to start afresh.`,
+    )
+  }
+  const count = row.readUInt32LE(4)
+  const ends = Uint32Array.from({ length: count }, (_, i) => row.readUInt32LE(HEADER_BYTES + 4 * i))
+  return { first, ends, bytes: row.subarray(HEADER_BYTES + 4 * count) }
+}

@@ -1,0 +1,427 @@
+/**
+ * A task: one partition of one stage. It takes records from its inputs, runs them through its
+ * operators, commits what they changed together with where the inputs stand and what is to leave,
+ * waits until that is durable, and only then hands it over.
+ *
+ * The way of a record, top to bottom: take → operators → commit → durable → hand over → trim.
+ * The rules (I1 to I8) are in docs/GUARANTEES.md; where the code keeps one, it names it.
+ */
+import { TIME_MAX } from '../../operators/time.ts'
+import type { Clock } from '../time/clock.ts'
+import type { Taken } from '../sink/sink.ts'
+import type { Store } from '../state/store.ts'
+import type { Delivery } from './delivery.ts'
+import type { Ingest } from './ingest.ts'
+import { type Counters, type EpochRow, type JobRow, writeEpochRow, writeJobRow } from './meta.ts'
+import type { OperatorHost } from './operator-host.ts'
+import type { Outbox } from './outbox.ts'
+
+/** The moments of the commit protocol, in the order of an epoch. */
+export const MOMENTS = [
+  'read',
+  'applied',
+  'written',
+  'flushed',
+  'sent',
+  'acknowledged',
+  'trimmed',
+] as const
+export type Moment = (typeof MOMENTS)[number]
+
+export interface CommitLimits {
+  /** The longest an epoch stays open. */
+  readonly everyMs: number
+  readonly recordsMax: number
+  readonly bytesMax: number
+}
+
+export interface TaskParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly job: JobRow
+  readonly last: EpochRow | undefined
+  readonly ingests: readonly Ingest[]
+  readonly hosts: readonly OperatorHost[]
+  readonly outboxes: readonly Outbox[]
+  readonly deliveries: readonly Delivery[]
+  readonly commit: CommitLimits
+  readonly outboxBytesMax: number
+  /** Changed key actors of an operator beyond which an epoch ends, so that the cache can make room. */
+  readonly dirtyActorsMax: number
+  /** What was counted before this run; counts of rejected records go on in it. */
+  readonly counters: MutableCounters
+  readonly onMoment: (moment: Moment) => void
+}
+
+export type MutableCounters = { -readonly [Name in keyof Counters]: number }
+
+export type TaskEnd = 'finished' | 'stopped'
+
+/** How many timers fire before the event loop gets its turn. */
+const TIMERS_PER_TURN = 2_000
+/** How long the loop works before other work of the process gets its turn. */
+const TURN_MS_MAX = 8
+/** How long a stopping task waits for its sinks to take what is durable. */
+const HANDOVER_MS_MAX = 5_000
+
+export class Task {
+  readonly #parts: TaskParts
+  readonly #clock: Clock
+  #epoch: number
+  #openings: number
+  /** The newest epoch that is committed, and the newest that is durable. */
+  #durableEpoch: number
+  #openedAt = 0
+  #recordsAtCommit = 0
+  /** The commit that is not durable yet; the next one may not pass it (I1). */
+  #inFlight: Promise<void> | undefined
+  #failure: Error | undefined
+  #stopping = false
+  #finished: boolean
+  #wake: (() => void) | undefined
+  #takenInEpoch = false
+
+  constructor(parts: TaskParts) {
+    this.#parts = parts
+    this.#clock = parts.clock
+    this.#epoch = parts.last?.epoch ?? 0
+    this.#durableEpoch = this.#epoch
+    this.#openings = parts.last?.openings ?? 0
+    this.#finished = parts.last?.finished ?? false
+  }
+
+  get epoch(): number {
+    return this.#durableEpoch
+  }
+
+  /** Whether an earlier run had reached the end of the inputs. */
+  get wasFinished(): boolean {
+    return this.#parts.last?.finished ?? false
+  }
+
+  /**
+   * Restart and fresh start are one path. What a killed process had committed may not be durable: the
+   * opening is committed and flushed before anything is handed over (I3, also after a restart).
+   */
+  async open(): Promise<void> {
+    const { ingests, deliveries } = this.#parts
+    this.#openings += 1
+    await this.#commitNow()
+    if (!this.#finished)
+      for (const ingest of ingests) await ingest.open(this.#parts.last?.inputs[ingest.input.id])
+    // What a sink says at its opening (a stream's base) is committed before the first row leaves.
+    for (const delivery of deliveries) await delivery.openSink()
+    await this.#commitNow()
+    for (const delivery of deliveries) {
+      delivery.start()
+      delivery.announce(this.#durableEpoch)
+    }
+    this.#openedAt = this.#clock.monotonic()
+  }
+
+  /** Finishes the epoch, hands it over, and ends. */
+  stop(): void {
+    this.#stopping = true
+    this.notify()
+  }
+
+  /** Something happened that the loop may be waiting for. */
+  notify(): void {
+    this.#wake?.()
+  }
+
+  /** Runs until the inputs are over or stop() is called. @throws what ends the task. */
+  async run(): Promise<TaskEnd> {
+    let turnStartedAt = this.#clock.monotonic()
+    while (!this.#stopping && !this.#finished) {
+      this.#throwFailure()
+      const worked = this.#takeAndFire()
+      if (this.#isOver && !worked) this.#finished = true
+      if (this.#commitIsDue(!worked)) this.#startCommit()
+      if (this.#mustWaitForCommit) await this.#inFlight
+      if (!worked && !this.#finished) await this.#waitForNews()
+      else if (this.#clock.monotonic() - turnStartedAt < TURN_MS_MAX) continue
+      else await this.#clock.breathe()
+      turnStartedAt = this.#clock.monotonic()
+    }
+    await this.#handOver()
+    return this.#finished ? 'finished' : 'stopped'
+  }
+
+  /** Closes what the task holds. Safe at any time; commits nothing. */
+  async close(): Promise<void> {
+    for (const delivery of this.#parts.deliveries) await delivery.stop()
+    for (const { sink } of this.#parts.outboxes) await sink.close()
+    for (const { input } of this.#parts.ingests) await input.close()
+    await this.#inFlight?.catch(() => undefined)
+    await this.#parts.store.close()
+  }
+
+  // ── take and fire ──────────────────────────────────────────────────────────────────────────────
+
+  /** One batch of each input that has one, and the timers that are due. False when there was nothing. */
+  #takeAndFire(): boolean {
+    if (this.#outboxIsFull) return false
+    let worked = this.#fireTimers()
+    // Timers come before the records behind them: the rest of what is due goes first.
+    if (this.#parts.hosts.some((host) => host.isDue)) return true
+    for (const ingest of this.#parts.ingests) {
+      if (ingest.ended) continue
+      const taken = ingest.take()
+      if (taken === 'nothing') continue
+      worked = true
+      this.#takenInEpoch = true
+      ingest.lastRecordAt = this.#clock.monotonic()
+      ingest.watermark.holder.setIdle(false)
+      this.#parts.onMoment(taken === 'taken' ? 'applied' : 'read')
+    }
+    if (!worked) this.#noteEnds()
+    return worked
+  }
+
+  /** Fires what is due, in the order of the chain. True when something fired. */
+  #fireTimers(): boolean {
+    let fired = false
+    for (const host of this.#parts.hosts) {
+      if (host.nextProcessingTime <= this.#clock.now()) {
+        host.fireProcessingTimers(TIMERS_PER_TURN)
+        fired = true
+      }
+      if (host.isDue) {
+        host.fireEventTimers(TIMERS_PER_TURN)
+        fired = true
+      }
+      if (fired) this.#takenInEpoch = true
+    }
+    return fired
+  }
+
+  /** Called by the inputs when their watermark moved; false when more is due than one turn may fire. */
+  readonly onWatermark = (): boolean => {
+    for (const host of this.#parts.hosts) {
+      if (host.isDue && !host.fireEventTimers(TIMERS_PER_TURN)) return false
+    }
+    return true
+  }
+
+  #noteEnds(): void {
+    const { ingests } = this.#parts
+    for (const ingest of ingests) {
+      if (ingest.ended && ingest.watermark.holder.value !== TIME_MAX) {
+        ingest.finish()
+        this.#takenInEpoch = true
+      }
+    }
+  }
+
+  /** All inputs have ended and every timer that their end made due has fired. */
+  get #isOver(): boolean {
+    const { ingests, hosts } = this.#parts
+    return (
+      ingests.every((ingest) => ingest.watermark.holder.value === TIME_MAX) &&
+      !hosts.some((host) => host.isDue)
+    )
+  }
+
+  get #outboxIsFull(): boolean {
+    return this.#outboxBytes > this.#parts.outboxBytesMax
+  }
+
+  get #outboxBytes(): number {
+    let bytes = 0
+    for (const outbox of this.#parts.outboxes) bytes += outbox.bytes
+    return bytes
+  }
+
+  // ── commit ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * When inputs are drained, when the epoch has been open for its longest, or when it has reached its
+   * bounds. So a quiet job answers in the time of one flush, and a busy one pays for few flushes.
+   */
+  #commitIsDue(drained: boolean): boolean {
+    const { ingests, hosts, outboxes, commit } = this.#parts
+    if (this.#inFlight !== undefined || ingests.some((ingest) => ingest.isMidBatch)) return false
+    if (!this.#takenInEpoch) {
+      // Rows that are taken are trimmed with the next epoch that has work of its own, or at the end.
+      return this.#finished && outboxes.some((outbox) => outbox.hasToTrim)
+    }
+    if (this.#finished || this.#stopping) return true
+    if (drained && !ingests.some((ingest) => !ingest.ended && ingest.input.hasBacklog === true))
+      return true
+    if (this.#clock.monotonic() - this.#openedAt >= commit.everyMs) return true
+    if (this.#records - this.#recordsAtCommit >= commit.recordsMax) return true
+    if (this.#outboxIsFull || this.#outboxBytes >= commit.bytesMax) return true
+    return hosts.some((host) => host.actors.dirtyCount >= this.#parts.dirtyActorsMax)
+  }
+
+  /** Beyond its bounds the open epoch waits for the one in flight instead of growing. */
+  get #mustWaitForCommit(): boolean {
+    if (this.#inFlight === undefined) return false
+    const { hosts, commit, dirtyActorsMax } = this.#parts
+    return (
+      this.#records - this.#recordsAtCommit >= commit.recordsMax ||
+      hosts.some((host) => host.actors.dirtyCount >= dirtyActorsMax)
+    )
+  }
+
+  get #records(): number {
+    let records = 0
+    for (const ingest of this.#parts.ingests) records += ingest.records
+    return records
+  }
+
+  /** Begins the commit of the open epoch and goes on with the next one. */
+  #startCommit(): void {
+    this.#inFlight = this.#commit()
+      .catch((error: unknown) => {
+        this.#failure ??= error instanceof Error ? error : new Error(String(error))
+      })
+      .finally(() => {
+        this.#inFlight = undefined
+        this.notify()
+      })
+  }
+
+  async #commitNow(): Promise<void> {
+    await this.#inFlight
+    this.#startCommit()
+    await this.#inFlight
+    this.#throwFailure()
+  }
+
+  /** One transaction: state, timers, positions, watermarks and outbox of one epoch (I1, I2). */
+  async #commit(): Promise<void> {
+    const { store, hosts, outboxes, deliveries, job, onMoment } = this.#parts
+    const epoch = ++this.#epoch
+    const isOpening = epoch === (this.#parts.last?.epoch ?? 0) + 1
+    const trims = outboxes.some((outbox) => outbox.hasToTrim)
+    this.#openedAt = this.#clock.monotonic()
+    this.#recordsAtCommit = this.#records
+    this.#takenInEpoch = false
+    await store.commit((writer) => {
+      for (const host of hosts) host.write(writer, epoch)
+      for (const outbox of outboxes) outbox.write(writer, epoch)
+      writeEpochRow(writer, this.#epochRow(epoch))
+      if (isOpening) writeJobRow(writer, job, epoch)
+    })
+    onMoment('written')
+    // Committed is not durable: nothing of this epoch leaves before the flush (I3).
+    await store.flushed()
+    this.#durableEpoch = epoch
+    onMoment('flushed')
+    if (trims) onMoment('trimmed')
+    for (const delivery of deliveries) delivery.announce(epoch)
+    for (const host of hosts) host.actors.evict(epoch)
+  }
+
+  #epochRow(epoch: number): EpochRow {
+    const { ingests, last } = this.#parts
+    const open = ingests.filter((ingest) => ingest.isOpen)
+    return {
+      epoch,
+      openings: this.#openings,
+      inputs: {
+        ...last?.inputs,
+        ...Object.fromEntries(open.map((ingest) => [ingest.input.id, ingest.row])),
+      },
+      sinks: this.#sinkRows(),
+      clock: this.#clock.now(),
+      finished: this.#finished,
+      counters: this.countersNow(),
+    }
+  }
+
+  #sinkRows(): EpochRow['sinks'] {
+    const rows: Record<string, Taken> = {}
+    for (const { name, known } of this.#parts.outboxes) if (known !== undefined) rows[name] = known
+    return rows
+  }
+
+  /** What was counted since the state was created. */
+  countersNow(): Counters {
+    const { hosts, counters: base } = this.#parts
+    let [late, windows] = [0, 0]
+    for (const host of hosts) {
+      late += host.lateCount
+      windows += host.fired
+    }
+    return {
+      records: base.records + this.#records,
+      late: base.late + late,
+      deadLettered: base.deadLettered,
+      windows: base.windows + windows,
+    }
+  }
+
+  // ── wait and end ───────────────────────────────────────────────────────────────────────────────
+
+  #throwFailure(): void {
+    const failure =
+      this.#failure ??
+      this.#parts.deliveries.find((delivery) => delivery.failure !== undefined)?.failure
+    if (failure !== undefined) throw failure
+  }
+
+  /** Waits for an input, a commit, a sink, a timer of the clock, or the end of the epoch. */
+  async #waitForNews(): Promise<void> {
+    if (!this.#outboxIsFull) for (const ingest of this.#parts.ingests) ingest.wait()
+    await this.#news(this.#nextWakeMs(this.#parts.hosts))
+    this.#noteIdle()
+  }
+
+  /** Resolves at the next notify(), or after a time. */
+  async #news(delayMs: number | undefined): Promise<void> {
+    let cancel = (): void => undefined
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      if (delayMs !== undefined) cancel = this.#clock.after(delayMs, resolve)
+    })
+    this.#wake = undefined
+    cancel()
+  }
+
+  #nextWakeMs(hosts: readonly OperatorHost[]): number | undefined {
+    const now = this.#clock.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const host of hosts) next = Math.min(next, host.nextProcessingTime - now)
+    if (this.#takenInEpoch) {
+      next = Math.min(next, this.#parts.commit.everyMs - (this.#clock.monotonic() - this.#openedAt))
+    }
+    for (const ingest of this.#parts.ingests) {
+      if (!ingest.ended && !ingest.watermark.holder.idle) {
+        next = Math.min(next, ingest.idleAfterMs - (this.#clock.monotonic() - ingest.lastRecordAt))
+      }
+    }
+    return Number.isFinite(next) ? Math.max(1, next) : undefined
+  }
+
+  /** An input that has been silent for long enough holds nobody back until it speaks again. */
+  #noteIdle(): void {
+    const now = this.#clock.monotonic()
+    for (const ingest of this.#parts.ingests) {
+      if (!ingest.ended && now - ingest.lastRecordAt >= ingest.idleAfterMs)
+        ingest.watermark.holder.setIdle(true)
+    }
+  }
+
+  /** Commits what is open and waits until the sinks have taken it, as long as is reasonable. */
+  async #handOver(): Promise<void> {
+    const { outboxes, ingests } = this.#parts
+    while (ingests.some((ingest) => ingest.isMidBatch)) {
+      this.#fireTimers()
+      for (const ingest of ingests) if (ingest.isMidBatch) ingest.take()
+      await this.#clock.breathe()
+    }
+    await this.#commitNow()
+    const giveUpAt = this.#clock.monotonic() + HANDOVER_MS_MAX
+    while (outboxes.some((outbox) => !outbox.isEmpty)) {
+      this.#throwFailure()
+      const leftMs = this.#finished ? HANDOVER_MS_MAX : giveUpAt - this.#clock.monotonic()
+      // A finished task waits for its sinks; a stopped one leaves its outbox for the next start.
+      if (leftMs <= 0) break
+      await this.#news(leftMs)
+    }
+    await this.#commitNow()
+  }
+}
