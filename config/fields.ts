@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { milliseconds } from '../operators/time.ts'
 import { bytes } from './bytes.ts'
+import { FILE_FORMATS } from './file-format.ts'
 import { nearestName } from './nearest.ts'
 import { isTree } from './yaml-tree.ts'
 
@@ -154,6 +155,15 @@ export function streamName(what: string) {
     })
     .meta({ description: what })
 }
+
+/** Names a file's format where its name does not. */
+export const fileFormat = z
+  .enum(FILE_FORMATS)
+  .meta({ description: "csv or jsonl; default: by the file's extension." })
+
+/** What to say about a file whose name does not tell its format. */
+export const UNKNOWN_FORMAT =
+  'does not end in .csv or .jsonl, so its format is unknown; write format: csv or format: jsonl'
 
 /** A whole number from `least` to `most`. */
 export function count(what: string, least: number, most = Number.MAX_SAFE_INTEGER) {

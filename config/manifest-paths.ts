@@ -1,6 +1,6 @@
 /** Which fields of a manifest are paths, and what they are relative to. */
 import { resolve } from 'node:path'
-import { LOG_DIR_DEFAULT } from './start.ts'
+import { LOG_DIR_DEFAULT } from './defaults.ts'
 import { isTree } from './yaml-tree.ts'
 import type { Tree, TreePath } from './yaml-tree.ts'
 

@@ -1,20 +1,22 @@
 /** Where a sink writes, and where records go that cannot be processed. */
 import * as z from 'zod'
+import { LOG_DIR_DEFAULT } from './defaults.ts'
 import {
   ALWAYS,
   byteSize,
   count,
   duration,
   exactlyOne,
+  fileFormat,
   oneOfRequired,
   path,
   section,
   streamName,
   theOne,
+  UNKNOWN_FORMAT,
 } from './fields.ts'
-import { fileFormat, formatOf, UNKNOWN_FORMAT } from './file-format.ts'
+import { formatOf } from './file-format.ts'
 import { jetstreamSink } from './jetstream-section.ts'
-import { LOG_DIR_DEFAULT } from './start.ts'
 
 const fileSink = section({
   path: path('The file to write.'),

@@ -1,9 +1,11 @@
 /** Where a source reads, and how its records get their event time. */
 import * as z from 'zod'
+import { LOG_DIR_DEFAULT } from './defaults.ts'
 import {
   ALWAYS,
   duration,
   exactlyOne,
+  fileFormat,
   instant,
   oneOfRequired,
   path,
@@ -11,10 +13,11 @@ import {
   streamName,
   text,
   theOne,
+  UNKNOWN_FORMAT,
 } from './fields.ts'
-import { fileFormat, formatOf, UNKNOWN_FORMAT } from './file-format.ts'
+import { formatOf } from './file-format.ts'
 import { jetstreamSource } from './jetstream-section.ts'
-import { LOG_DIR_DEFAULT, start } from './start.ts'
+import { start } from './start.ts'
 
 const fileSource = section({
   path: path('A file or a glob of files, read in the order of their names; .gz is unpacked.'),

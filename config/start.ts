@@ -1,8 +1,4 @@
-/** Logs: where the embedded one is, and where reading begins. */
 import * as z from 'zod'
-
-/** Default folder of the embedded log, relative to the working directory. */
-export const LOG_DIR_DEFAULT = '.millrace/log'
 
 /** Where a fresh job begins to read a log: behind a sequence, at a time (ms), at its start or its end. */
 export const start = z

@@ -45,7 +45,7 @@ export interface YamlTree {
 }
 
 /** Values, aliases counted as often as they are used; a manifest has some dozens. */
-const NODES_MAX = 20_000
+const NODES_MAX = 10_000
 const ALIASES_MAX = 100
 const DEPTH_MAX = 40
 

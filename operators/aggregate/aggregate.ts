@@ -8,25 +8,28 @@ export interface Aggregate<In, Acc, Out> {
   add(accumulator: Acc, value: In): Acc
   merge(left: Acc, right: Acc): Acc
   result(accumulator: Acc): Out
+  /** Never there: tells the compiler what goes in, whatever the accumulator is. */
+  readonly '~input'?: (value: In) => void
   /** The inverse of merge, where there is one: what is left of `total` without `part`. */
   subtract?(total: Acc, part: Acc): Acc
 }
 
-/** Any aggregate over values of a type, whatever its accumulator. */
-// The accumulator's type is the aggregate's own business: nobody else looks inside.
-export type AnyAggregate<In, Out = unknown> = Aggregate<In, never, Out>
+/** Any aggregate over values of a type, whatever its accumulator and its result are. */
+export interface AnyAggregate<In> {
+  readonly '~input'?: (value: In) => void
+}
+
+type ResultOf<Candidate> = Candidate extends { result(accumulator: never): infer Out } ? Out : never
 
 /** The result type of each aggregate of a record. */
-export type ResultsOf<Aggregates extends Readonly<Record<string, AnyAggregate<never>>>> = {
-  [Name in keyof Aggregates]: ReturnType<Aggregates[Name]['result']>
-}
+export type ResultsOf<Aggregates> = { [Name in keyof Aggregates]: ResultOf<Aggregates[Name]> }
 
 type Opaque = Aggregate<unknown, unknown, unknown>
 
 /** Several aggregates in one pass: the accumulator is the array of theirs, the result an object by name. */
-export function together(aggregates: Readonly<Record<string, AnyAggregate<never>>>): Opaque {
+export function together(aggregates: Readonly<Record<string, object>>): Opaque {
   const names = Object.keys(aggregates)
-  const parts = Object.values(aggregates) as unknown as Opaque[]
+  const parts = Object.values(aggregates) as Opaque[]
   const size = parts.length
   return {
     init: () => parts.map((part) => part.init()),

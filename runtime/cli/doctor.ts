@@ -3,14 +3,15 @@ import { mkdtemp, rm, stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ConfigError, reasonOf } from '../errors.ts'
-import { connectionsOf } from '../job/check-job.ts'
 import { jetStreamOptions } from '../job/connections.ts'
+import type { Finding, NatsCheckOptions, StreamUse } from '../job/doctor-nats.ts'
+import { connectionsOf } from '../job/manifest-connections.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { typedPath } from './figures.ts'
 import type { CliIo } from './io.ts'
-import type { CliServices, Finding } from './services.ts'
+import type { CliServices } from './services.ts'
 import { loadTarget } from './target.ts'
 import type { Target, TargetFlags } from './target.ts'
 
@@ -130,13 +131,18 @@ async function checkConnections(
   services: CliServices,
   target: Target,
 ): Promise<Finding[]> {
-  const asked = new Set<string>()
-  const findings: Finding[] = []
-  for (const { connection } of connectionsOf(target.loaded.manifest)) {
+  const asked = new Map<
+    string,
+    { readonly options: NatsCheckOptions; readonly uses: readonly StreamUse[] }
+  >()
+  for (const { connection, use } of connectionsOf(target.loaded.manifest)) {
     const id = JSON.stringify(connection)
-    if (asked.has(id)) continue
-    asked.add(id)
-    findings.push(...(await services.checkNats(jetStreamOptions(connection, io.clock))))
+    const uses = asked.get(id)?.uses ?? []
+    asked.set(id, { options: jetStreamOptions(connection, io.clock), uses: [...uses, use] })
+  }
+  const findings: Finding[] = []
+  for (const { options, uses } of asked.values()) {
+    findings.push(...(await services.checkNats({ ...options, streams: uses })))
   }
   return findings
 }

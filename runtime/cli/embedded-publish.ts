@@ -11,7 +11,7 @@ export async function openEmbeddedPublisher(
   { stream, folder }: { readonly stream: string; readonly folder: string },
 ): Promise<Publisher> {
   try {
-    await log.createStream(stream)
+    await log.createStream(stream, { partitions: 1 })
   } catch (error) {
     await log.close()
     throw error

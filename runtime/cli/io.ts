@@ -1,5 +1,4 @@
 /** The edge of the command line: everything a command may ask of the process around it. */
-import { createLogUpdate } from 'log-update'
 import { type Clock, systemClock } from '../time/clock.ts'
 
 /** A line at the bottom of a terminal that is written again and again. */
@@ -32,7 +31,7 @@ export interface CliIo {
 }
 
 /** The io of a real process. */
-export function processIo(): CliIo {
+export async function processIo(): Promise<CliIo> {
   return {
     // The one place that reads it; everything else is handed what it needs.
     // oxlint-disable-next-line node/no-process-env
@@ -41,7 +40,7 @@ export function processIo(): CliIo {
     clock: systemClock,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    liveLine: process.stderr.isTTY ? terminalLine() : undefined,
+    liveLine: process.stderr.isTTY ? await terminalLine() : undefined,
     isOutTerminal: process.stdout.isTTY,
     onSignal,
     tell: (message) => {
@@ -70,7 +69,9 @@ function onSignal(listener: () => void): () => void {
   }
 }
 
-function terminalLine(): LiveLine {
+async function terminalLine(): Promise<LiveLine> {
+  // Loaded only where there is a terminal: a start is to be quick.
+  const { createLogUpdate } = await import('log-update')
   const line = createLogUpdate(process.stderr)
   return {
     update: (text) => line(text),

@@ -2,11 +2,8 @@
 import { pino } from 'pino'
 import type { Logger } from 'pino'
 import type { CliIo } from './io.ts'
+import type { LogLevel } from './log-level.ts'
 import { withoutSecrets } from './print-error.ts'
-
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const
-
-export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Fields that are never written, at the top of a line and one and two deeper. */
 const SECRET_FIELDS = ['password', 'pass', 'token', 'credentials', 'authorization']

@@ -10,7 +10,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.unexpected)
 })
 
-const code = await runCli(process.argv.slice(2), processIo(), realServices)
+const code = await runCli(process.argv.slice(2), await processIo(), realServices)
 await messagesSent()
 // Whatever a job's own modules have left open must not keep the process.
 process.exit(code)

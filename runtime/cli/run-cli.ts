@@ -1,28 +1,28 @@
-/** The command line: what commands and flags there are, and what becomes of errors. */
+/**
+ * The command line: what commands and flags there are, and what becomes of errors. A command's code is
+ * loaded when it is asked for, so that none waits for what another needs.
+ */
 import { fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { LOG_DIR_DEFAULT } from '../../config/defaults.ts'
 import { FILE_FORMATS } from '../../config/file-format.ts'
 import type { FileFormat } from '../../config/file-format.ts'
-import { LOG_DIR_DEFAULT } from '../../config/start.ts'
 import { ConfigError } from '../errors.ts'
-import { dev } from './dev.ts'
-import { doctor } from './doctor.ts'
 import { EXIT, EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
-import { LOG_LEVELS } from './logger.ts'
-import type { LogLevel } from './logger.ts'
-import { plan } from './plan.ts'
+import { LOG_LEVELS } from './log-level.ts'
+import type { LogLevel } from './log-level.ts'
+import type { PlanFlags } from './plan.ts'
 import { errorText } from './print-error.ts'
-import { publish } from './publish.ts'
 import type { PublisherOptions } from './publisher.ts'
-import { run } from './run.ts'
+import type { RunFlags } from './run.ts'
 import type { CliServices } from './services.ts'
-import { stateGet, stateScan } from './state.ts'
-import { validate } from './validate.ts'
+import type { ScanFlags } from './state.ts'
+import type { TargetFlags } from './target.ts'
 
 /** Where a command leaves the exit code it came to. */
 interface Outcome {
@@ -102,7 +102,8 @@ function addRun(add: AddCommand, { io, services, outcome }: Context): void {
     .option('--quiet', 'no progress and no summary')
     .addOption(logLevel())
     .addOption(new Option('--report-imports').hideHelp())
-    .action(async (job: string, flags: Parameters<typeof run>[3]) => {
+    .action(async (job: string, flags: RunFlags) => {
+      const { run } = await import('./run.ts')
       outcome.code = await run(io, services, job, flags)
     })
 }
@@ -114,6 +115,7 @@ function addDev(add: AddCommand, { io, outcome }: Context): void {
     .option('--quiet', 'no progress and no summary')
     .addOption(logLevel())
     .action(async (job: string, flags: DevOptions) => {
+      const { dev } = await import('./dev.ts')
       outcome.code = await dev(io, job, { start: startRun, runArguments: runArguments(flags) })
     })
 }
@@ -146,17 +148,20 @@ function startRun(args: readonly string[]): ReturnType<typeof fork> {
 
 function addChecks(add: AddCommand, { io, services, outcome }: Context): void {
   withTarget(add('validate <job>', 'check a job without starting it')).action(
-    async (job: string, flags: Parameters<typeof validate>[2]) => {
+    async (job: string, flags: TargetFlags) => {
+      const { validate } = await import('./validate.ts')
       outcome.code = await validate(io, job, flags)
     },
   )
   withTarget(add('plan <job>', "print a job's graph"))
     .option('--json', 'as JSON')
-    .action(async (job: string, flags: Parameters<typeof plan>[2]) => {
+    .action(async (job: string, flags: PlanFlags) => {
+      const { plan } = await import('./plan.ts')
       outcome.code = await plan(io, job, flags)
     })
   withTarget(add('doctor [job]', 'look for what would keep a job from running here')).action(
-    async (job: string | undefined, flags: Parameters<typeof doctor>[3]) => {
+    async (job: string | undefined, flags: TargetFlags) => {
+      const { doctor } = await import('./doctor.ts')
       outcome.code = await doctor(io, services, job, flags)
     },
   )
@@ -202,6 +207,7 @@ function addPublish(add: AddCommand, { io, services, outcome }: Context): void {
     .option('--quiet', 'no progress and no summary')
     .action(async (file: string, { text, ...flags }: PublishOptions) => {
       const to = publisherOf(io, flags)
+      const { publish } = await import('./publish.ts')
       outcome.code = await publish(io, services, file, { ...flags, to, textColumns: text })
     })
 }
@@ -243,14 +249,14 @@ function addState(program: Command, { io, services, outcome }: Context): void {
   add(
     'get <job> <operator> <key>',
     'print the state of one key; tables are named like their sinks',
-  ).action(
-    async (job: string, operator: string, key: string, flags: Parameters<typeof stateGet>[4]) => {
-      outcome.code = await stateGet(io, services, job, { operator, key }, flags)
-    },
-  )
+  ).action(async (job: string, operator: string, key: string, flags: TargetFlags) => {
+    const { stateGet } = await import('./state.ts')
+    outcome.code = await stateGet(io, services, job, { operator, key }, flags)
+  })
   add('scan <job> <operator>', 'print the state of some keys')
     .option('--limit <n>', 'at most so many', wholeNumber, 20)
-    .action(async (job: string, operator: string, flags: Parameters<typeof stateScan>[4]) => {
+    .action(async (job: string, operator: string, flags: ScanFlags) => {
+      const { stateScan } = await import('./state.ts')
       outcome.code = await stateScan(io, services, job, operator, flags)
     })
 }

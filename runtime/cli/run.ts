@@ -1,15 +1,16 @@
 /** `millrace run`: runs a job until its input ends or somebody stops it. */
-import type { CliServices } from './services.ts'
+import type { Logger } from 'pino'
+import type { ResolvedManifest } from '../../config/manifest.ts'
+import { reasonOf } from '../errors.ts'
+import { sleep } from '../time/clock.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
-import type { Logger } from 'pino'
-import { reasonOf } from '../errors.ts'
-import { sleep } from '../time/clock.ts'
+import type { LogLevel } from './log-level.ts'
 import { createLogger } from './logger.ts'
-import type { LogLevel } from './logger.ts'
 import { showProgress } from './progress.ts'
 import type { JobSummary, RunningJob } from './running-job.ts'
+import type { CliServices } from './services.ts'
 import { summaryText } from './summary.ts'
 import { loadTarget, rememberRun } from './target.ts'
 import type { Target, TargetFlags } from './target.ts'
@@ -25,17 +26,18 @@ export interface RunFlags extends TargetFlags {
 
 /** Loads, checks and runs a job; resolves when it has ended. */
 export async function run(
-  io: CliIo,
+  fullIo: CliIo,
   services: CliServices,
   path: string,
   flags: RunFlags,
 ): Promise<ExitCode> {
   const report =
-    flags.reportImports === true ? (url: string): void => io.tell({ imported: url }) : undefined
-  const target = await loadTarget(io, path, flags, report)
+    flags.reportImports === true ? (url: string): void => fullIo.tell({ imported: url }) : undefined
+  const target = await loadTarget(fullIo, path, flags, report)
   const { manifest } = target.loaded
+  const io = sharingTerminal(fullIo, manifest)
   const log = createLogger(io, flags.logLevel)
-  const job = services.startJob({
+  const job = await services.startJob({
     manifest,
     definition: target.definition,
     stateDir: target.stateDir,
@@ -61,6 +63,12 @@ export async function run(
     io.out(summaryText(ended, { job: target.job, manifest, workingDir: io.workingDir }))
   }
   return EXIT.ok
+}
+
+/** Results that are printed to the same terminal would be overwritten by a live line. */
+function sharingTerminal(io: CliIo, manifest: ResolvedManifest): CliIo {
+  const prints = [...manifest.sinks.values()].some(({ kind }) => kind === 'console')
+  return prints && io.isOutTerminal ? { ...io, liveLine: undefined } : io
 }
 
 /** The first signal finishes the epoch and stops; the second ends it at once. */

@@ -10,6 +10,7 @@ import { reasonOf } from '../errors.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import type { NodeOf } from '../pipeline/graph.ts'
+import { connectionsOf } from './manifest-connections.ts'
 import { matchingFiles } from '../source/file-source.ts'
 
 /** A problem at a field of the manifest. */
@@ -156,29 +157,4 @@ async function checkSecretFiles(manifest: ResolvedManifest): Promise<JobProblem[
     }
   }
   return problems
-}
-
-type Connection = Extract<
-  ResolvedManifest['deadLetter'],
-  { readonly kind: 'jetstream' }
->['connection']
-
-/** Every NATS connection a manifest names, with the path of its section. */
-export function connectionsOf(
-  manifest: ResolvedManifest,
-): {
-  readonly path: readonly string[]
-  readonly connection: Connection
-  readonly stream: string
-}[] {
-  const places = [
-    ...[...manifest.sources].map(([name, { input }]) => ({ path: ['sources', name], at: input })),
-    ...[...manifest.sinks].map(([name, sink]) => ({ path: ['sinks', name], at: sink })),
-    { path: ['deadLetter'], at: manifest.deadLetter },
-  ]
-  return places.flatMap(({ path, at }) =>
-    at?.kind === 'jetstream'
-      ? [{ path: [...path, 'jetstream'], connection: at.connection, stream: at.stream }]
-      : [],
-  )
 }

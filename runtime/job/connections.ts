@@ -3,15 +3,25 @@ import type { JetStreamConnectionManifest } from '../../config/manifest.ts'
 import { EmbeddedLog } from '../log/embedded-log.ts'
 import type { JetStreamOptions } from '../log/jetstream-connection.ts'
 import type { Log } from '../log/log.ts'
+import { retryWhileAway } from '../log/retry.ts'
 import type { Clock } from '../time/clock.ts'
+
+/** How a source reads a stream. */
+export interface JetStreamReading {
+  readonly subject?: string
+  readonly onDataLoss: 'fail' | 'skip'
+}
 
 export class Connections {
   readonly #clock: Clock
+  readonly #onRetry: (message: string) => void
+  readonly #closing = new AbortController()
   readonly #embedded = new Map<string, Promise<EmbeddedLog>>()
   readonly #opened: Log[] = []
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, onRetry: (message: string) => void) {
     this.#clock = clock
+    this.#onRetry = onRetry
   }
 
   async embedded(folder: string): Promise<EmbeddedLog> {
@@ -23,23 +33,36 @@ export class Connections {
     return await log
   }
 
-  /** Remembers a log that is closed with the job. */
-  own<Opened extends Log>(log: Opened): Opened {
+  /** A connection to a NATS server for one source. The client is only loaded by jobs that use it. */
+  async jetStream(
+    connection: JetStreamConnectionManifest,
+    reading: JetStreamReading,
+  ): Promise<Log> {
+    const { JetStreamLog } = await import('../log/jetstream-log.ts')
+    const log = await retryWhileAway(
+      { clock: this.#clock, what: 'NATS', onRetry: this.#onRetry, signal: this.#closing.signal },
+      () => JetStreamLog.open({ ...jetStreamOptions(connection, this.#clock), ...reading }),
+    )
     this.#opened.push(log)
     return log
   }
 
   async close(): Promise<void> {
+    this.#closing.abort()
     for (const log of this.#opened) await log.close()
     for (const log of this.#embedded.values()) await (await log).close()
   }
 }
 
 /** The options of a connection, from the manifest's words. */
-export function jetStreamOptions(connection: JetStreamConnectionManifest, clock: Clock): JetStreamOptions {
+export function jetStreamOptions(
+  connection: JetStreamConnectionManifest,
+  clock: Clock,
+): JetStreamOptions {
   const { tls, ...rest } = connection
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
   const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key }
-  const givenFiles = files && Object.fromEntries(Object.entries(files).filter(([, file]) => file !== undefined))
+  const givenFiles =
+    files && Object.fromEntries(Object.entries(files).filter(([, file]) => file !== undefined))
   return { ...given, ...(givenFiles !== undefined && { tls: givenFiles }), clock }
 }

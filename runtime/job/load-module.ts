@@ -1,7 +1,8 @@
 /** Loads users' modules: TypeScript through tsx, which Node 20 needs, JavaScript as it is. */
-import { register } from 'node:module'
+import { realpathSync } from 'node:fs'
+import { createRequire, register } from 'node:module'
 import { extname } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { register as registerTypeScript } from 'tsx/esm/api'
 import { ConfigError, reasonOf } from '../errors.ts'
 
@@ -31,7 +32,7 @@ export async function loadModule(
     registerTypeScript({ tsconfig: false, ...(onImport === undefined ? {} : { onImport }) })
     typeScriptReadable = true
   }
-  if (!ownPackageShared) {
+  if (!ownPackageShared && !findsOwnPackage(file)) {
     shareOwnPackage()
     ownPackageShared = true
   }
@@ -39,22 +40,34 @@ export async function loadModule(
     const exports: ModuleExports = await import(pathToFileURL(file).href)
     return exports
   } catch (error) {
-    // esbuild puts a headline and the place, which is told already, before its reason.
-    const reason = reasonOf(error).replace(/^Transform failed with[^]*?ERROR: /, '')
+    // esbuild puts a headline before its reason, which names the file: it may be an import of this one.
+    const reason = reasonOf(error).replace(/^Transform failed with[^\n]*\n/, '')
     throw new ConfigError(`${file}${placeIn(error, file)} cannot be loaded: ${reason}`, {
       cause: error,
     })
   }
 }
 
+const extension = extname(import.meta.url)
+const OWN_INDEX = new URL(`../index${extension}`, import.meta.url)
+
+/** Whether the module's own `import … from 'millrace'` leads here anyway, as it does once installed. */
+function findsOwnPackage(file: string): boolean {
+  try {
+    return realpathSync(createRequire(file).resolve('millrace')) === fileURLToPath(OWN_INDEX)
+  } catch {
+    return false
+  }
+}
+
 /**
  * Lets `import … from 'millrace'` in a user's module mean this very package: a second copy would
- * work, but costs its memory and its time to load.
+ * work, but costs its memory and its time to load. Not done where it is not needed: hooks cost some
+ * 60 ms of a start.
  */
 function shareOwnPackage(): void {
-  const extension = extname(import.meta.url)
   const entries = {
-    millrace: new URL(`../index${extension}`, import.meta.url).href,
+    millrace: OWN_INDEX.href,
     'millrace/testing': new URL(`../testing/index${extension}`, import.meta.url).href,
   }
   const hook = `

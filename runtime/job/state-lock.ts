@@ -4,7 +4,15 @@
  * time is part of the name.
  */
 import { execFileSync } from 'node:child_process'
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { reasonOf, StateError } from '../errors.ts'
@@ -24,13 +32,19 @@ export const LOCK_FILE = 'lock'
  */
 export function lockState(folder: string): () => void {
   const path = join(folder, LOCK_FILE)
-  const own: Holder = { pid: process.pid, startedAt: startOf(process.pid) ?? '', token: randomUUID() }
+  const own: Holder = {
+    pid: process.pid,
+    startedAt: startOf(process.pid) ?? '',
+    token: randomUUID(),
+  }
   const draft = `${path}.${own.token}`
   try {
     mkdirSync(folder, { recursive: true })
     writeFileSync(draft, JSON.stringify(own))
   } catch (error) {
-    throw new StateError(`the state folder ${folder} cannot be written: ${reasonOf(error)}`, { cause: error })
+    throw new StateError(`the state folder ${folder} cannot be written: ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
   try {
     claim(folder, path, draft)
@@ -66,7 +80,9 @@ function claim(folder: string, path: string, draft: string): void {
     }
     setAside(path, holder)
   }
-  throw new StateError(`the lock of the state folder ${folder} changes hands all the time; try again`)
+  throw new StateError(
+    `the lock of the state folder ${folder} changes hands all the time; try again`,
+  )
 }
 
 /** Moves a dead holder's lock away; of several that try, only one moves that very lock. */
@@ -95,7 +111,9 @@ function readHolder(path: string): Holder | undefined {
     return JSON.parse(readFileSync(path, 'utf8')) as Holder
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new StateError(`${path} is not a lock of millrace: ${reasonOf(error)}. Remove it if no job is running.`)
+    throw new StateError(
+      `${path} is not a lock of millrace: ${reasonOf(error)}. Remove it if no job is running.`,
+    )
   }
 }
 

@@ -25,19 +25,17 @@ import {
   streamRange,
   streamRanges,
 } from './embedded-keys.ts'
+import { planAppend, purgeRows, writeAppend } from './embedded-append.ts'
 import { EmbeddedReader } from './embedded-reader.ts'
 import {
   findStream,
   partitionOf,
   placeOf,
-  planAppend,
   producerNumberOf,
-  purgeRows,
   putStream,
   runAt,
   type StreamEntry,
   streamOf,
-  writeAppend,
 } from './embedded-tables.ts'
 import { LmdbEnvironment, type WritableRows } from './lmdb-environment.ts'
 import type { LogMessage, LogProducer, LogStart, PartitionState } from './log.ts'

@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { connect, credsAuthenticator, type ConnectionOptions } from 'nats'
 import { ConfigError, reasonOf, UnavailableError } from '../errors.ts'
 import { systemClock, type Clock } from '../time/clock.ts'
-import type { CoreConnection, CoreStatus } from './jetstream-core.ts'
+import type { CoreConnection, CoreMessage, CoreStatus } from './jetstream-core.ts'
 
 /** How to reach a JetStream, as a manifest says it. */
 export interface JetStreamOptions {
@@ -119,6 +119,19 @@ export class JetStreamConnection {
   /** A subject for answers that nobody else has. */
   newInbox(): string {
     return `${this.#inboxPrefix}.${shortName()}`
+  }
+
+  /** One request; is refused at once when the connection is lost, instead of waiting for nothing. */
+  request(subject: string, payload: Uint8Array): Promise<CoreMessage> {
+    return new Promise((resolve, reject) => {
+      const stop = this.onEvent(({ kind }) => {
+        if (kind === 'lost') reject(new Error('the connection was lost'))
+      })
+      this.core
+        .request(subject, payload, { timeout: this.timeoutMs })
+        .then(resolve, reject)
+        .finally(stop)
+    })
   }
 
   /** Tells what happens to the connection until the returned function is called. */

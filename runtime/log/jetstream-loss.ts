@@ -1,35 +1,11 @@
-/** What can be wrong with a stream that is read by position, and how each of it is said (I8). */
-import { ConfigError, DataLossError, UnavailableError } from '../errors.ts'
+/** What can be wrong with a JetStream stream that is read by position (I8). */
+import { ConfigError, UnavailableError } from '../errors.ts'
 import { rangeOf, type StreamInfo } from './jetstream-wire.ts'
+import { streamRecreated, streamTruncated } from './log-loss.ts'
 
 export function streamMissing(stream: string, servers: string): UnavailableError {
   return new UnavailableError(
     `stream ${stream} does not exist on NATS ${servers}; create it, or check its name and the account`,
-  )
-}
-
-export function streamRecreated(stream: string, known: string, found: string): DataLossError {
-  return new DataLossError(
-    `stream ${stream} was deleted and made again: this job read the one of ${known}, this one is of ${found}; start the job with a new state, or bring the old stream back`,
-  )
-}
-
-export function streamTruncated(stream: string, last: number, position: number): DataLossError {
-  return new DataLossError(
-    `stream ${stream} ends at ${last}, but this job has already read up to ${position}: the server lost messages that it had acknowledged; restore the stream, or start the job with a new state`,
-  )
-}
-
-export function streamRefilled(stream: string, position: number): DataLossError {
-  return new DataLossError(
-    `message ${position} of stream ${stream} is not the one that this job read: the server lost acknowledged messages and gave their numbers to others; restore the stream, or start the job with a new state`,
-  )
-}
-
-/** Messages `from` to `to` were removed before they were read. */
-export function messagesDiscarded(stream: string, from: number, to: number): DataLossError {
-  return new DataLossError(
-    `messages ${from}..${to} of stream ${stream} were discarded (max_age, max_msgs, max_bytes or a purge) before this job read them; it had read up to ${from - 1}. Raise the stream's limits and start the job with a new state, or set onDataLoss: skip to go on without them`,
   )
 }
 
@@ -49,7 +25,7 @@ export function checkReadable(info: StreamInfo): void {
 /** Refuses a stream that no longer is the one of which `position` was read. */
 export function checkUnchanged(info: StreamInfo, created: string, position: number): void {
   const stream = info.config.name
-  if (info.created !== created) throw streamRecreated(stream, created, info.created)
+  if (info.created !== created) throw streamRecreated(stream, position)
   const { last } = rangeOf(info)
   if (last < position) throw streamTruncated(stream, last, position)
 }

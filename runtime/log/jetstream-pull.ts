@@ -221,7 +221,9 @@ export class PullConsumer {
       return
     }
     const requestEnded =
-      code === 408 || code === 404 || (code === 409 && /max ?bytes/i.test(description))
+      code === 408 ||
+      code === 404 ||
+      (code === 409 && /max ?bytes|batch completed/i.test(description))
     if (requestEnded) {
       const unserved = headers.get('Nats-Pending-Messages')
       this.#requested = unserved === '' ? 0 : Math.max(0, this.#requested - Number(unserved))

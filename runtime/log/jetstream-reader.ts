@@ -10,16 +10,10 @@
 import { invariant, reasonOf, UnavailableError } from '../errors.ts'
 import { sleep } from '../time/clock.ts'
 import type { JetStreamConnection } from './jetstream-connection.ts'
-import {
-  checkReadable,
-  checkUnchanged,
-  isCompacted,
-  messagesDiscarded,
-  streamMissing,
-  streamRefilled,
-} from './jetstream-loss.ts'
+import { checkReadable, checkUnchanged, isCompacted, streamMissing } from './jetstream-loss.ts'
 import { PullConsumer } from './jetstream-pull.ts'
 import { JetStreamApi, rangeOf, type StreamInfo } from './jetstream-wire.ts'
+import { messagesDiscarded, streamRefilled } from './log-loss.ts'
 import type { LogBatch, LogMessage, LogReader } from './log.ts'
 
 export interface ReaderOptions {
@@ -50,6 +44,8 @@ interface Chunk {
 
 const RETRY_DELAY_MS_MIN = 100
 const RETRY_DELAY_MS_MAX = 5_000
+/** A stream that is made again is missing for a moment; that it is another one is the better news. */
+const MISSING_MS_MAX = 1_000
 /** After this much silence the end of the stream is looked at. */
 const IDLE_CHECK_MS = 250
 
@@ -75,6 +71,8 @@ export class JetStreamReader implements LogReader {
   #recovering = false
   #failure: Error | undefined
   #wake: (() => void) | undefined
+  /** How many messages the stream holds behind the newest one that came. */
+  #pending = 0
   #stopIdleCheck: (() => void) | undefined
   /** Numbers up to here were given up because nothing is stored under them any more. */
   #passed = 0
@@ -134,6 +132,10 @@ export class JetStreamReader implements LogReader {
   /** Messages that were read and not handed out yet. */
   get buffered(): number {
     return this.#bufferedMessages
+  }
+
+  get hasBacklog(): boolean {
+    return this.#bufferedMessages > 0 || this.#pending > 0
   }
 
   poll(): LogBatch | undefined {
@@ -197,6 +199,7 @@ export class JetStreamReader implements LogReader {
       },
       {
         message: (sequence, time, message, pending) => {
+          this.#pending = pending
           this.#take({ sequence, time, data: message.data })
           if (pending === 0) this.#checkEndSoon()
         },
@@ -343,10 +346,12 @@ export class JetStreamReader implements LogReader {
   async #recover(): Promise<void> {
     this.#recovering = true
     try {
-      await this.#pull?.close()
+      // It is broken already; that the server forgets it need not be waited for.
+      void this.#pull?.close()
       this.#pull = undefined
       let delayMs = RETRY_DELAY_MS_MIN
-      while (!this.#closing.signal.aborted && !(await this.#tryResume())) {
+      const missingUntil = this.#connection.clock.monotonic() + MISSING_MS_MAX
+      while (!this.#closing.signal.aborted && !(await this.#tryResume(missingUntil))) {
         await sleep(this.#connection.clock, delayMs, this.#closing.signal)
         delayMs = Math.min(RETRY_DELAY_MS_MAX, delayMs * 2)
       }
@@ -360,10 +365,13 @@ export class JetStreamReader implements LogReader {
   }
 
   /** @returns false when the server cannot be asked now. */
-  async #tryResume(): Promise<boolean> {
+  async #tryResume(missingUntil: number): Promise<boolean> {
     const info = await whenAvailable(this.#api.streamInfo(this.#stream))
     if (info === 'away') return false
-    if (info === undefined) throw streamMissing(this.#stream, this.#connection.servers)
+    if (info === undefined) {
+      if (this.#connection.clock.monotonic() < missingUntil) return false
+      throw streamMissing(this.#stream, this.#connection.servers)
+    }
     return (await whenAvailable(this.#resume(info))) !== 'away'
   }
 

@@ -224,7 +224,7 @@ export class JetStreamApi {
     let message: CoreMessage
     try {
       const payload = Buffer.from(body === undefined ? '' : JSON.stringify(body))
-      message = await connection.core.request(subject, payload, { timeout: connection.timeoutMs })
+      message = await connection.request(subject, payload)
     } catch (error) {
       throw requestError(error, subject, connection)
     }

@@ -180,26 +180,13 @@ export class WindowedStream<Value, K extends Key> {
     )
   }
 
-  /** One aggregate of the values of a window, or several by name in one pass. */
-  aggregate<Out>(
-    name: string,
-    aggregate: AnyAggregate<Value, Out>,
-    options?: Omit<OperatorOptions, 'name'>,
-  ): WindowResults<WindowResult<K, Out>, Value, K>
+  /** Aggregates of the values of a window by name, in one pass. */
   aggregate<Aggregates extends Readonly<Record<string, AnyAggregate<Value>>>>(
     name: string,
     aggregates: Aggregates,
-    options?: Omit<OperatorOptions, 'name'>,
-  ): WindowResults<WindowResult<K, ResultsOf<Aggregates>>, Value, K>
-  aggregate(
-    name: string,
-    aggregates: AnyAggregate<Value> | Readonly<Record<string, AnyAggregate<Value>>>,
     options: Omit<OperatorOptions, 'name'> = {},
-  ): WindowResults<WindowResult<K, unknown>, Value, K> {
-    const one = isAggregate(aggregates)
-      ? (aggregates as unknown as AnyOperatorAggregate)
-      : together(aggregates as Readonly<Record<string, AnyAggregate<never>>>)
-    return this.#results(name, 'aggregate', one, options)
+  ): WindowResults<WindowResult<K, ResultsOf<Aggregates>>, Value, K> {
+    return this.#results(name, 'aggregate', together(aggregates), options)
   }
 
   /** Calls a function with all values of a window; the state grows with the window. */
@@ -237,10 +224,6 @@ export class WindowedStream<Value, K extends Key> {
       this.#builder.keyed(this.#node, name, described, make, options),
     )
   }
-}
-
-function isAggregate(candidate: object): boolean {
-  return 'init' in candidate && typeof candidate.init === 'function' && 'add' in candidate
 }
 
 /** Declares a source of the manifest, by name, with the schema of its values. */

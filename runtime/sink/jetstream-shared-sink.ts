@@ -17,14 +17,21 @@
 import type { Key, Timestamp } from '../../operators/operator.ts'
 import { ConfigError, DataLossError, invariant, UnavailableError } from '../errors.ts'
 import { JetStreamConnection } from '../log/jetstream-connection.ts'
-import { streamMissing, streamRecreated, streamTruncated } from '../log/jetstream-loss.ts'
+import { streamMissing } from '../log/jetstream-loss.ts'
 import { encodeHeaders, headerTemplate, JetStreamPublisher } from '../log/jetstream-publisher.ts'
 import { scanStream } from '../log/jetstream-scan.ts'
 import { JetStreamApi, rangeOf, type StreamInfo } from '../log/jetstream-wire.ts'
 import type { OutboxRow } from '../task/outbox-row.ts'
 import { PendingRows } from './jetstream-pending.ts'
 import { publishError } from './jetstream-problem.ts'
-import { openSinkStream, writerOf, type JetStreamSinkOptions } from './jetstream-stream.ts'
+import {
+  openSinkStream,
+  sinkMoved,
+  sinkRecreated,
+  sinkTruncated,
+  writerOf,
+  type JetStreamSinkOptions,
+} from './jetstream-stream.ts'
 import { jsonText } from './json-text.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 
@@ -143,9 +150,7 @@ class Session {
   /** @param made number of the last result that may ever have been sent */
   begin(info: StreamInfo, made: number): Taken {
     if (this.#stream !== this.#options.stream) {
-      throw new DataLossError(
-        `this state has written its results to stream ${this.#stream}, not to ${this.#options.stream}; name the stream it has written to, or start the job with a new state`,
-      )
+      throw sinkMoved(this.#stream, this.#options.stream)
     }
     const { last } = this.#checkSame(info)
     this.#inDoubt = made > this.#number
@@ -258,11 +263,11 @@ class Session {
 
   #checkSame(info: StreamInfo): { first: number; last: number } {
     if (info.created !== this.#created) {
-      throw streamRecreated(this.#stream, this.#created, info.created)
+      throw sinkRecreated(this.#stream, this.#created, info.created)
     }
     const range = rangeOf(info)
     if (range.last < this.#scannedTo) {
-      throw streamTruncated(this.#stream, range.last, this.#scannedTo)
+      throw sinkTruncated(this.#stream, range.last, this.#scannedTo)
     }
     return range
   }

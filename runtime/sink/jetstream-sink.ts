@@ -13,14 +13,21 @@
 import type { Key, Timestamp } from '../../operators/operator.ts'
 import { DataLossError, invariant, UnavailableError } from '../errors.ts'
 import { JetStreamConnection } from '../log/jetstream-connection.ts'
-import { streamMissing, streamRecreated } from '../log/jetstream-loss.ts'
+import { streamMissing } from '../log/jetstream-loss.ts'
 import { headerTemplate, JetStreamPublisher } from '../log/jetstream-publisher.ts'
 import { scanStream, type ScannedMessage } from '../log/jetstream-scan.ts'
 import { headerOf, JetStreamApi, type StreamInfo } from '../log/jetstream-wire.ts'
 import type { OutboxRow } from '../task/outbox-row.ts'
 import { PendingRows } from './jetstream-pending.ts'
 import { publishError } from './jetstream-problem.ts'
-import { openSinkStream, writerOf, type JetStreamSinkOptions } from './jetstream-stream.ts'
+import {
+  openSinkStream,
+  sinkMoved,
+  sinkRecreated,
+  sinkTruncated,
+  writerOf,
+  type JetStreamSinkOptions,
+} from './jetstream-stream.ts'
 import { jsonText } from './json-text.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 
@@ -132,9 +139,10 @@ class Session {
   /** Refuses a stream that is not the one of the memo, or in which something else was written. */
   async check(info: StreamInfo, owner: SinkOwner): Promise<void> {
     const { stream, run } = this.#memo
-    if (stream !== this.#stream || run !== owner.run) {
+    if (stream !== this.#stream) throw sinkMoved(stream, this.#stream)
+    if (run !== owner.run) {
       throw new DataLossError(
-        `this state has written its results to stream ${stream} (run ${run}), not to ${this.#stream} (run ${owner.run}); name the stream it has written to, or start the job with a new state`,
+        `the results in stream ${stream} are of run ${run}, but this state is of run ${owner.run}; start the job with a new state and another stream`,
       )
     }
     const stored = this.#storedNumber(info)
@@ -228,12 +236,10 @@ class Session {
   /** How many results the stream has taken, by its last sequence. */
   #storedNumber(info: StreamInfo): number {
     const { created, base } = this.#memo
-    if (info.created !== created) throw streamRecreated(this.#stream, created, info.created)
+    if (info.created !== created) throw sinkRecreated(this.#stream, created, info.created)
     const stored = info.state.last_seq - base
     if (stored < this.#number) {
-      throw new DataLossError(
-        `stream ${this.#stream} ends at ${info.state.last_seq}, but had acknowledged results up to ${base + this.#number}: the server lost them; restore the stream, or start the job with a new state and another stream`,
-      )
+      throw sinkTruncated(this.#stream, info.state.last_seq, base + this.#number)
     }
     if (stored > this.#made) this.#checkWriter(base + this.#made + 1, false)
     return stored

@@ -1,5 +1,5 @@
 /** The stream behind a JetStream sink: made when it is missing, checked when it is there. */
-import { ConfigError } from '../errors.ts'
+import { ConfigError, DataLossError } from '../errors.ts'
 import type { JetStreamConnection, JetStreamOptions } from '../log/jetstream-connection.ts'
 import { checkStreamName } from '../log/jetstream-log.ts'
 import { streamMissing } from '../log/jetstream-loss.ts'
@@ -79,6 +79,29 @@ function checkStream(info: StreamInfo, options: JetStreamSinkOptions): void {
   if (config.sealed === true) problems.push(`stream ${name} is sealed and takes no messages`)
   if (config.mirror !== undefined) problems.push(`stream ${name} is a mirror and takes no messages`)
   if (problems.length > 0) throw new ConfigError(problems)
+}
+
+const WHAT_NOW = 'restore the stream, or start the job with a new state and another stream'
+
+/** The stream is another one than the state has written to. */
+export function sinkRecreated(stream: string, known: string, found: string): DataLossError {
+  return new DataLossError(
+    `stream ${stream} was deleted and made again: this job wrote its results to the one of ${known}, this one is of ${found}; ${WHAT_NOW}`,
+  )
+}
+
+/** The stream ends before what it had acknowledged. */
+export function sinkTruncated(stream: string, last: number, acknowledged: number): DataLossError {
+  return new DataLossError(
+    `stream ${stream} ends at ${last}, but had acknowledged results up to ${acknowledged}: the server lost them; ${WHAT_NOW}`,
+  )
+}
+
+/** The state has written to another stream than the one that is configured now. */
+export function sinkMoved(stream: string, configured: string): DataLossError {
+  return new DataLossError(
+    `this state has written its results to stream ${stream}, not to ${configured}; name the stream it has written to, or start the job with a new state`,
+  )
 }
 
 /** Whether a subject falls under a pattern with the wildcards '*' (one token) and '>' (the rest). */

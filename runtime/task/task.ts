@@ -94,6 +94,15 @@ export class Task {
     return this.#durableEpoch
   }
 
+  get outboxes(): readonly Outbox[] {
+    return this.#parts.outboxes
+  }
+
+  /** How far event time has come over all inputs. */
+  get watermark(): number {
+    return Math.min(...this.#parts.ingests.map((ingest) => ingest.watermark.holder.value))
+  }
+
   /** Whether an earlier run had reached the end of the inputs. */
   get wasFinished(): boolean {
     return this.#parts.last?.finished ?? false

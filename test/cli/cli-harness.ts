@@ -215,7 +215,7 @@ export class Cli {
       startJob: (run) => {
         const job = new FakeJob(run)
         this.jobs.push(job)
-        return job
+        return Promise.resolve(job)
       },
       openStateReader: () => Promise.reject(new Error('no reader in this test')),
       checkNats: () => Promise.resolve([]),

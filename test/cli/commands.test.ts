@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkNode } from '../../runtime/cli/doctor.ts'
 import type { PublisherOptions } from '../../runtime/cli/publisher.ts'
-import type { StateEntry, StateReader } from '../../runtime/cli/services.ts'
+import type { StateEntry, StateReader } from '../../runtime/state/read-state.ts'
 import { StateError } from '../../runtime/errors.ts'
 import { Cli, JOB, ManualClock, MANIFEST, Project, until } from './cli-harness.ts'
 
@@ -260,7 +260,7 @@ describe('publish', () => {
   test('sorts by a number, and leaves equal ones in their order', async () => {
     await project.put('in.csv', CSV)
     await cli.run('publish', 'in.csv', '--to', 'embedded', '--stream', 's', '--order-by', 'at')
-    expect(cli.published.map((record) => (record as { user: number }).user)).toEqual([2, 3, 4, 1])
+    expect(cli.published).toMatchObject([{ user: 2 }, { user: 3 }, { user: 4 }, { user: 1 }])
   })
 
   test('reads packed JSON lines; columns may stay text', async () => {
@@ -343,8 +343,8 @@ describe('doctor', () => {
     const asked: unknown[] = []
     const one = new Cli(project.folder, {
       services: {
-        checkNats: ({ servers }) => {
-          asked.push(servers)
+        checkNats: ({ servers, streams }) => {
+          asked.push({ servers, streams })
           return Promise.resolve([
             { level: 'problem', what: 'NATS does not answer', todo: 'start it' },
           ])
@@ -361,7 +361,15 @@ describe('doctor', () => {
       `deadLetter=${jetstream}`,
     )
     expect(code).toBe(2)
-    expect(asked).toEqual([['nats://h:1']])
+    expect(asked).toEqual([
+      {
+        servers: ['nats://h:1'],
+        streams: [
+          { stream: 'a', use: 'write' },
+          { stream: 'a', use: 'write' },
+        ],
+      },
+    ])
     expect(one.out).toContain('ok       no state in .millrace/last-seen yet\n')
     expect(one.out).toContain('problem  NATS does not answer; start it\n')
   })

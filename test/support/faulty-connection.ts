@@ -12,10 +12,14 @@ export class FaultyConnection implements CoreConnection {
   readonly #inner: CoreConnection
   #published = 0
   #answered = 0
+  #delivered = 0
   /** Called for each result that is published, from 1; `send` may be called later, or never. */
   onPublish: (number: number, send: () => void) => void = (_number, send) => send()
   /** Called for each acknowledgement, from 1; `give` may be called later, or never. */
   onAnswer: (number: number, give: () => void) => void = (_number, give) => give()
+
+  /** Called for each message that is pulled, from 1; `give` may be called later, or never. */
+  onDelivery: (number: number, give: () => void) => void = (_number, give) => give()
 
   private constructor(inner: CoreConnection) {
     this.#inner = inner
@@ -54,7 +58,8 @@ export class FaultyConnection implements CoreConnection {
       callback: (error, message) => {
         const give = (): void => callback(error, message)
         if (isForAnswers) this.onAnswer(++this.#answered, give)
-        else give()
+        else if (message.reply === undefined || message.reply === '') give()
+        else this.onDelivery(++this.#delivered, give)
       },
     })
   }

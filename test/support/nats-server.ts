@@ -20,6 +20,12 @@ const HOW_TO_INSTALL =
 
 let found: string | undefined
 
+/** Servers of tests that end before they remove them end with the process. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** The path of nats-server; installs it on Debian as root when there is none. */
 export function natsServerPath(): string {
   found ??= lookUp() ?? install()
@@ -101,6 +107,8 @@ export class NatsServer {
     })
     this.#process = child
     this.#output = ''
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     await new Promise<void>((resolve, reject) => {
       const onOutput = (bytes: Buffer): void => {
         this.#output += bytes.toString()

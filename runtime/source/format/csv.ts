@@ -31,6 +31,8 @@ export class CsvCutter implements Cutter {
   /** Where the parser stands; fields are read by methods that move it. */
   #at = 0
   #badUtf8 = false
+  /** The first quote at or behind `#at` in the buffer being cut: looked for once, not once a record. */
+  #quoteAt = -1
 
   constructor(options: CsvOptions) {
     this.#options = options
@@ -44,8 +46,9 @@ export class CsvCutter implements Cutter {
 
   cut(buffer: Buffer, start: number, end: number, isLast: boolean, into: CutRecords): number {
     let at = start
+    this.#quoteAt = -1
     while (at < end && !into.isFull) {
-      const recordEnd = endOfRecord(buffer, at, end)
+      const recordEnd = this.#endOfRecord(buffer, at, end)
       if (recordEnd === -1 && !isLast) break
       const stop = recordEnd === -1 ? end : recordEnd
       into.line += 1
@@ -53,6 +56,25 @@ export class CsvCutter implements Cutter {
       at = recordEnd === -1 ? end : recordEnd + 1
     }
     return at
+  }
+
+  /** The index of the line end behind the record that starts at `at`, or -1 when it lies further on. */
+  #endOfRecord(buffer: Buffer, at: number, end: number): number {
+    const lineEnd = buffer.indexOf(LF, at)
+    if (lineEnd === -1 || lineEnd >= end) return -1
+    if (this.#quoteAt < at) {
+      const quote = buffer.indexOf(QUOTE, at)
+      this.#quoteAt = quote === -1 ? buffer.length : quote
+    }
+    // The common record has no quotes; then its first line end is its end.
+    if (this.#quoteAt > lineEnd) return lineEnd
+    let quoted = false
+    for (let i = at; i < end; i++) {
+      const byte = buffer[i]
+      if (byte === QUOTE) quoted = !quoted
+      else if (byte === LF && !quoted) return i
+    }
+    return -1
   }
 
   #record(buffer: Buffer, start: number, stop: number, into: CutRecords): void {
@@ -189,22 +211,6 @@ export class CsvCutter implements Cutter {
     this.#isText = names.map((name) => textColumns.has(name))
     this.#make = objectMaker(names)
   }
-}
-
-/** The index of the line end behind the record that starts at `at`, or -1 when it lies further on. */
-function endOfRecord(buffer: Buffer, at: number, end: number): number {
-  const lineEnd = buffer.indexOf(LF, at)
-  if (lineEnd === -1 || lineEnd >= end) return -1
-  // The common record has no quotes; then its first line end is its end.
-  const quote = buffer.indexOf(QUOTE, at)
-  if (quote === -1 || quote > lineEnd) return lineEnd
-  let quoted = false
-  for (let i = at; i < end; i++) {
-    const byte = buffer[i]
-    if (byte === QUOTE) quoted = !quoted
-    else if (byte === LF && !quoted) return i
-  }
-  return -1
 }
 
 /**

@@ -1,0 +1,10 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../time/clock.ts'
+
+/** What a run is made with, beside its manifest and its job. */
+export interface RunContext {
+  readonly mode: 'live' | 'batch'
+  readonly overwrite: boolean
+  readonly clock: Clock
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+}

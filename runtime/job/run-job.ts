@@ -1,0 +1,278 @@
+/** The composition root: the one place that picks real implementations for a job and runs it. */
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { ResolvedManifest } from '../../config/manifest.ts'
+import { ConfigError, reasonOf } from '../errors.ts'
+import type { JobDefinition } from '../pipeline/job.ts'
+import { nodesOf } from '../pipeline/graph.ts'
+import { LmdbStore } from '../state/lmdb-store.ts'
+import { FileInput } from '../source/file-source.ts'
+import type { SourceInput } from '../source/source.ts'
+import type { Sink } from '../sink/sink.ts'
+import { type Clock, systemClock } from '../time/clock.ts'
+import type { TableKind } from '../task/chain.ts'
+import { Lifecycle, type LifeState } from '../task/lifecycle.ts'
+import { NO_COUNTERS } from '../task/meta.ts'
+import { DEAD_LETTER, openTask, type TaskSource } from '../task/open-task.ts'
+import type { Moment, Task } from '../task/task.ts'
+import { Connections } from './connections.ts'
+import { eventTimeOf, makeSource } from './make-source.ts'
+import { makeSink, placeOfSink } from './make-sink.ts'
+import type { RunContext } from './run-context.ts'
+import { lockState } from './state-lock.ts'
+
+export interface RunOptions {
+  readonly manifest: ResolvedManifest
+  readonly definition: JobDefinition
+  /** Folder of the job's state. */
+  readonly stateDir: string
+  readonly mode: 'live' | 'batch'
+  /** Lets a fresh state empty output files that are not empty. */
+  readonly overwrite: boolean
+  readonly log: RunContext['log']
+  readonly clock?: Clock
+  /** Told at each moment of the commit protocol; tests end the process at one. */
+  readonly onMoment?: (moment: Moment) => void
+}
+
+export interface JobProgress {
+  /** Counts since the state was created. */
+  readonly records: number
+  readonly results: number
+  readonly late: number
+  readonly deadLettered: number
+  readonly windows: number
+  /** The newest durable epoch. */
+  readonly epoch: number
+  readonly watermark: number
+  readonly bytesRead: number
+  /** Undefined when it is not known. */
+  readonly bytesTotal: number | undefined
+  readonly state: LifeState
+  readonly restarts: number
+}
+
+export interface JobSummary extends JobProgress {
+  readonly elapsedMs: number
+  readonly outputs: readonly {
+    readonly sink: string
+    readonly where: string
+    readonly records: number
+  }[]
+  readonly deadLetterWhere: string | undefined
+  readonly stateDir: string
+  /** A bounded input's end was reached. */
+  readonly finished: boolean
+  /** … by an earlier run: this one had nothing to do. */
+  readonly alreadyFinished: boolean
+}
+
+export interface RunningJob {
+  /** Resolves when the job has ended; rejects with what ended it. */
+  readonly done: Promise<JobSummary>
+  progress(): JobProgress
+  /** Finishes the epoch, then stops. */
+  stop(): void
+  /** Stops at once: nothing more is committed by the caller's process, which is about to end. */
+  kill(): void
+}
+
+/** The folder of a task's store inside the state folder. */
+export const taskFolder = (stateDir: string): string => join(stateDir, 'task-0')
+
+export function startJob(options: RunOptions): RunningJob {
+  const run = new JobRun(options)
+  return {
+    done: run.run(),
+    progress: () => run.progress(),
+    stop: () => run.stop(),
+    // The process ends; what was committed is found again, what was not is read again.
+    kill: () => undefined,
+  }
+}
+
+class JobRun {
+  readonly #options: RunOptions
+  readonly #context: RunContext
+  readonly #lifecycle: Lifecycle
+  #connections: Connections | undefined
+  #inputs: readonly SourceInput[] = []
+
+  constructor(options: RunOptions) {
+    const { mode, overwrite, log, clock = systemClock, manifest } = options
+    this.#options = options
+    this.#context = { mode, overwrite, log, clock }
+    this.#lifecycle = new Lifecycle({
+      open: () => this.#openTask(),
+      restart: manifest.restart,
+      clock,
+      onRestart: (error, delayMs, attempt) =>
+        log.warn(
+          { attempt, delayMs },
+          `the job failed and starts again from its last durable epoch: ${reasonOf(error)}`,
+        ),
+    })
+  }
+
+  async run(): Promise<JobSummary> {
+    const { stateDir } = this.#options
+    const { clock } = this.#context
+    const startedAt = clock.monotonic()
+    const unlock = lockState(stateDir)
+    try {
+      const end = await this.#lifecycle.run()
+      return {
+        ...this.progress(),
+        elapsedMs: clock.monotonic() - startedAt,
+        outputs: this.#outputs(),
+        deadLetterWhere: this.#deadLetterWhere(),
+        stateDir,
+        finished: end === 'finished',
+        alreadyFinished: this.#lifecycle.task?.wasFinished ?? false,
+      }
+    } finally {
+      await this.#connections?.close()
+      unlock()
+    }
+  }
+
+  stop(): void {
+    this.#lifecycle.stop()
+  }
+
+  progress(): JobProgress {
+    const task = this.#lifecycle.task
+    const counters = task?.countersNow() ?? NO_COUNTERS
+    const files = this.#inputs.filter((input) => input instanceof FileInput)
+    const totals = files.map((file) => file.bytesTotal)
+    const isKnown =
+      files.length > 0 && files.length === this.#inputs.length && !totals.includes(undefined)
+    return {
+      ...counters,
+      results:
+        task === undefined
+          ? 0
+          : sum(task.outboxes.filter(({ name }) => name !== DEAD_LETTER).map(({ count }) => count)),
+      epoch: task?.epoch ?? 0,
+      watermark: task?.watermark ?? Number.NEGATIVE_INFINITY,
+      bytesRead: sum(files.map((file) => file.bytesRead)),
+      bytesTotal: isKnown ? sum(totals.map((total) => total ?? 0)) : undefined,
+      state: this.#lifecycle.state,
+      restarts: this.#lifecycle.restarts,
+    }
+  }
+
+  async #openTask(): Promise<Task> {
+    const { manifest, definition, stateDir, onMoment } = this.#options
+    const { clock, log } = this.#context
+    await this.#connections?.close()
+    const connections = new Connections(clock, (message) => log.warn({}, message))
+    this.#connections = connections
+    const { limits, cache, commit, operators } = manifest
+    const onErrors = new Map(
+      [...nodesOf(definition.graph, 'step'), ...nodesOf(definition.graph, 'keyed')].map((node) => [
+        node.name,
+        node.onError,
+      ]),
+    )
+    const sources = await this.#makeSources(connections)
+    const { sinks, tables } = await this.#makeSinks(connections)
+    return await openTask({
+      graph: definition.graph,
+      store: new LmdbStore(taskFolder(stateDir)),
+      clock,
+      newRun: randomUUID,
+      sources,
+      sinks,
+      tables,
+      deadLetter: await makeSink(this.#deadLetter, connections, {
+        ...this.#context,
+        overwrite: true,
+      }),
+      policyOf: (operator) => operators.get(operator)?.onError ?? onErrors.get(operator) ?? 'fail',
+      cache,
+      commit,
+      outboxBytesMax: limits.outboxBytesMax,
+      onRetry: (message) => log.warn({}, message),
+      ...(onMoment !== undefined && { onMoment }),
+    })
+  }
+
+  async #makeSources(connections: Connections): Promise<Map<string, TaskSource>> {
+    const { manifest, definition } = this.#options
+    const sources = new Map<string, TaskSource>()
+    const all: SourceInput[] = []
+    for (const { name, time } of nodesOf(definition.graph, 'source')) {
+      const section = manifest.sources.get(name)
+      if (section === undefined) throw missing('source', name)
+      const source = await makeSource({
+        name,
+        source: section,
+        manifest,
+        connections,
+        context: this.#context,
+      })
+      const remembering = {
+        inputs: async () => {
+          const inputs = await source.inputs()
+          all.push(...inputs)
+          return inputs
+        },
+      }
+      sources.set(name, {
+        source: remembering,
+        eventTime: eventTimeOf(section, { time, mode: this.#context.mode }),
+      })
+    }
+    this.#inputs = all
+    return sources
+  }
+
+  async #makeSinks(
+    connections: Connections,
+  ): Promise<{ sinks: Map<string, Sink>; tables: Map<string, TableKind> }> {
+    const { manifest, definition } = this.#options
+    const sinks = new Map<string, Sink>()
+    const tables = new Map<string, TableKind>()
+    for (const { name } of nodesOf(definition.graph, 'sink')) {
+      const section = manifest.sinks.get(name)
+      if (section === undefined) throw missing('sink', name)
+      if (section.kind === 'table') tables.set(name, section.per)
+      else sinks.set(name, await makeSink(section, connections, this.#context))
+    }
+    return { sinks, tables }
+  }
+
+  get #deadLetter() {
+    const path = join(this.#options.stateDir, 'dead-letter.jsonl')
+    return (
+      this.#options.manifest.deadLetter ?? { kind: 'file' as const, path, format: 'jsonl' as const }
+    )
+  }
+
+  #outputs(): JobSummary['outputs'] {
+    const { manifest, stateDir } = this.#options
+    const outboxes = this.#lifecycle.task?.outboxes ?? []
+    return [...manifest.sinks].map(([sink, section]) => ({
+      sink,
+      where: placeOfSink(section, stateDir),
+      records: outboxes.find(({ name }) => name === sink)?.count ?? 0,
+    }))
+  }
+
+  #deadLetterWhere(): string | undefined {
+    const box = this.#lifecycle.task?.outboxes.find(({ name }) => name === DEAD_LETTER)
+    return box === undefined || box.count === 0
+      ? undefined
+      : placeOfSink(this.#deadLetter, this.#options.stateDir)
+  }
+}
+
+const sum = (numbers: readonly number[]): number =>
+  numbers.reduce((total, number) => total + number, 0)
+
+function missing(what: 'source' | 'sink', name: string): ConfigError {
+  return new ConfigError(
+    `the job has a ${what} '${name}' and the manifest has none of that name; add ${what}s.${name}`,
+  )
+}

@@ -1,0 +1,168 @@
+/**
+ * Reads the state of a job beside the process that writes it, or when none does. What it answers is
+ * durable: the data file is synced before anything that was read from it is told.
+ */
+import { open } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Key } from '../../operators/operator.ts'
+import { StateError } from '../errors.ts'
+import { readEpochRow, readJobRow, type JobRow } from '../task/meta.ts'
+import { actorRowKey, decodeKey, encodeKey, entryOf, entryRange, KEY_GROUPS } from './key-codec.ts'
+import { LmdbStore } from './lmdb-store.ts'
+import { decodeRow } from './row-codec.ts'
+
+export interface StateEntry {
+  readonly key: Key
+  /** The cells by name: a value, or the entries of a collection. */
+  readonly cells: Readonly<Record<string, unknown>>
+  /** The epoch that last changed the key. */
+  readonly epoch: number
+}
+
+export interface StateReader {
+  /** The newest epoch of what is read; durable. */
+  readonly epoch: number
+  /** The job whose state it is. */
+  readonly job: string
+  operators(): readonly string[]
+  /** @throws StateError when there is no such operator. */
+  get(operator: string, key: Key): Promise<StateEntry | undefined>
+  /** Keys in the order of the store: by key group. */
+  scan(operator: string, options: { readonly limit: number }): AsyncIterable<StateEntry>
+  close(): Promise<void>
+}
+
+const SCAN_ROWS = 256
+
+/** @param stateDir the job's state folder. @throws StateError when it holds no state. */
+export async function openStateReader(stateDir: string): Promise<StateReader> {
+  const folder = join(stateDir, 'task-0')
+  const file = join(folder, 'data.mdb')
+  if (!existsSync(file)) {
+    throw new StateError(
+      `${stateDir} holds no state of a job. Run the job first, or name another folder with --state.`,
+    )
+  }
+  const store = new LmdbStore(folder, { readOnly: true })
+  const job = readJobRow(store)
+  const last = readEpochRow(store)
+  if (job === undefined || last === undefined) {
+    await store.close()
+    throw new StateError(`${stateDir} holds a state that was never committed. Run the job first.`)
+  }
+  await syncFile(file)
+  return new LmdbStateReader(store, job, last.epoch, () => syncFile(file))
+}
+
+/** Committed is not durable (a commit may be on its way to the disk): this makes it so. */
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+}
+
+class LmdbStateReader implements StateReader {
+  readonly epoch: number
+  readonly job: string
+  readonly #store: LmdbStore
+  readonly #row: JobRow
+  readonly #sync: () => Promise<void>
+
+  constructor(store: LmdbStore, row: JobRow, epoch: number, sync: () => Promise<void>) {
+    this.#store = store
+    this.#row = row
+    this.job = row.job
+    this.epoch = epoch
+    this.#sync = sync
+  }
+
+  operators(): readonly string[] {
+    return Object.keys(this.#row.operators)
+  }
+
+  async get(operator: string, key: Key): Promise<StateEntry | undefined> {
+    const { number } = this.#operator(operator)
+    const entry = this.#entry(operator, actorRowKey(number, encodeKey(key)), key)
+    await this.#sync()
+    return entry
+  }
+
+  async *scan(operator: string, { limit }: { readonly limit: number }): AsyncIterable<StateEntry> {
+    const { number } = this.#operator(operator)
+    let left = limit
+    for (let group = 0; group < KEY_GROUPS && left > 0; group++) {
+      for (const entry of this.#group(operator, number, group)) {
+        if (left-- <= 0) return
+        await this.#sync()
+        yield entry
+      }
+    }
+  }
+
+  *#group(operator: string, number: number, group: number): Iterable<StateEntry> {
+    let start = Buffer.from([group, number >> 8, number & 255])
+    const end = Buffer.from([group, (number + 1) >> 8, (number + 1) & 255])
+    for (;;) {
+      const rows = this.#store.range('state', { start, end, limit: SCAN_ROWS })
+      for (const { key: rowKey } of rows) {
+        const key = ownKeyOf(rowKey)
+        if (key === undefined) continue
+        const entry = this.#entry(operator, rowKey, key)
+        if (entry !== undefined) yield entry
+      }
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < SCAN_ROWS) return
+      start = Buffer.concat([last.key, Buffer.from([0])])
+    }
+  }
+
+  #operator(name: string): JobRow['operators'][string] {
+    const row = this.#row.operators[name]
+    if (row !== undefined) return row
+    throw new StateError(
+      `the state of '${this.job}' has no operator or table '${name}'; it has ${this.operators().join(', ') || 'none'}`,
+    )
+  }
+
+  #entry(operator: string, rowKey: Uint8Array, key: Key): StateEntry | undefined {
+    const bytes = this.#store.get('state', rowKey)
+    if (bytes === undefined) return undefined
+    const what = `the state of key ${JSON.stringify(key)} of operator '${operator}'`
+    const { value, epoch } = decodeRow(bytes, what)
+    const cells: Record<string, unknown> = {}
+    for (const [i, cell] of this.#operator(operator).cells.entries()) {
+      const [name, kind] = [
+        cell.slice(0, cell.lastIndexOf(':')),
+        cell.slice(cell.lastIndexOf(':') + 1),
+      ]
+      const stored = (value as unknown[])[i]
+      if (kind === 'value') cells[name] = stored
+      else if (stored === null) cells[name] = this.#entries(rowKey, i, what)
+      else cells[name] = pairs(stored as unknown[])
+    }
+    return { key, cells, epoch }
+  }
+
+  #entries(rowKey: Uint8Array, cell: number, what: string): unknown[] {
+    const rows = this.#store.range('state', entryRange(rowKey, cell))
+    return rows.map((row) => [entryOf(row.key, rowKey), decodeRow(row.value, what).value])
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close()
+  }
+}
+
+const pairs = (flat: readonly unknown[]): unknown[] =>
+  Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]])
+
+/** The key of a key's own row; undefined for the row of an entry. */
+function ownKeyOf(rowKey: Uint8Array): Key | undefined {
+  const row = Buffer.from(rowKey)
+  const length = row.readUInt16BE(3)
+  return row.length === 5 + length ? decodeKey(row.subarray(5)) : undefined
+}
