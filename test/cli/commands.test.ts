@@ -169,6 +169,7 @@ describe('state', () => {
 
   function reader(): StateReader {
     return {
+      job: 'latest-rating',
       epoch: 9,
       operators: () => ['last'],
       get: (_, key) => Promise.resolve(entries.find((entry) => entry.key === key)),

@@ -140,6 +140,21 @@ describe('EmbeddedLog', () => {
     await log.close()
   })
 
+  it('refuses a stream that was made again, or deleted, before anything was read of it', async () => {
+    const log = await EmbeddedLog.open(folder)
+    await log.createStream('s')
+    const reader = await log.read('s', 0, 0)
+    const waiting = expect(reader.ready()).rejects.toThrow(/deleted/)
+    await log.deleteStream('s')
+    await waiting
+    await log.createStream('s')
+    const next = await log.read('s', 0, 0)
+    await Promise.all([log.deleteStream('s'), log.createStream('s')])
+    await log.append('s', 0, some('a'))
+    await expect(next.ready()).rejects.toThrow(/made again/)
+    await log.close()
+  })
+
   it('names the streams that are there when one is not', async () => {
     const log = await EmbeddedLog.open(folder)
     await expect(log.partitions('s')).rejects.toThrow(/which holds no stream/)
