@@ -18,16 +18,17 @@ const jobName = z
   .meta({ description: "Default: the job's own name." })
 
 const commit = section({
-  every: duration('The longest an epoch stays open; drained inputs commit at once.', {
-    atLeast: '1ms',
-    atMost: '1h',
-  }).prefault('100ms'),
-  records: count('An epoch is committed after this many records.', 1).default(500_000),
+  every: duration(
+    'The longest an epoch stays open; drained inputs commit at once. Default: 100ms live, 1s in batch.',
+    { atLeast: '1ms', atMost: '1h' },
+  ).optional(),
+  records: count('An epoch is committed after this many records.', 1).default(2_000_000),
   bytes: byteSize('An epoch is committed after this much input.', { atLeast: '1kB' }).prefault(
     '64MB',
   ),
 })
   .transform(({ every, records, bytes }) => ({
+    /** Not said: as the mode asks for. */
     everyMs: every,
     recordsMax: records,
     bytesMax: bytes,
@@ -146,6 +147,14 @@ type DeepReadonly<Value> =
 
 /** A checked manifest: defaults filled in, units resolved, paths absolute (by load-manifest). */
 export type ResolvedManifest = DeepReadonly<z.output<typeof manifestSchema>>
+
+/** Live, results are to be out soon; in batch nobody waits for them, and fewer commits cost less. */
+const COMMIT_EVERY_MS = { live: 100, batch: 1_000 } as const
+
+/** When epochs end in a mode. */
+export function commitLimits({ commit: limits }: ResolvedManifest, runMode: 'live' | 'batch') {
+  return { ...limits, everyMs: limits.everyMs ?? COMMIT_EVERY_MS[runMode] }
+}
 
 /** A source of a resolved manifest. */
 export type SourceManifest =

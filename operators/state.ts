@@ -97,38 +97,48 @@ export class ValueCell<Value> implements StateCell {
 /** Collections up to this many entries are written in their key's own row; larger ones an entry a row. */
 export const INLINE_ENTRIES_MAX = 16
 
-/** A map of a key, kept in insertion order. */
+/**
+ * A map of a key, kept in insertion order. The first entry lives in the cell itself: most maps (the
+ * open windows of a key) have one, and a Map of its own would cost each key half a kilobyte and each
+ * access two cache misses.
+ */
 export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows {
   readonly #owner: CellOwner
-  readonly #entries = new Map<K, Value>()
+  /** The only entry, while there is just one; the value is undefined when there is none. */
+  #oneKey: K | undefined = undefined
+  #oneValue: Value | undefined = undefined
+  /** All entries, once there was a second one. */
+  #many: Map<K, Value> | undefined = undefined
   /** Keys put or removed since the last commit; kept only while entries have rows of their own. */
-  readonly #changes = new Set<K>()
-  #spilled = false
+  #changes: Set<K> | undefined = undefined
 
   constructor(owner: CellOwner) {
     this.#owner = owner
   }
 
   get isEmpty(): boolean {
-    return this.#entries.size === 0
+    return this.#many === undefined ? this.#oneValue === undefined : this.#many.size === 0
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#many === undefined ? Number(this.#oneValue !== undefined) : this.#many.size
   }
 
   get(key: K): Value | undefined {
-    return this.#entries.get(key)
+    if (this.#many !== undefined) return this.#many.get(key)
+    return this.#oneKey === key ? this.#oneValue : undefined
   }
 
   has(key: K): boolean {
-    return this.#entries.has(key)
+    return this.get(key) !== undefined
   }
 
+  /** @throws TypeError when the value is undefined: that is what an absent entry has. */
   set(key: K, value: Value): void {
+    if (value === undefined) throw new TypeError(`the entry '${key}' of a map cannot be undefined`)
     if (this.#owner.undo !== null) this.#pushUndo(key)
     this.#note(key)
-    this.#entries.set(key, value)
+    this.#put(key, value)
   }
 
   /** Says that the value under a key was changed in place; it cannot be taken back by an undo. */
@@ -137,43 +147,66 @@ export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows 
   }
 
   delete(key: K): boolean {
-    if (!this.#entries.has(key)) return false
+    if (!this.has(key)) return false
     if (this.#owner.undo !== null) this.#pushUndo(key)
     this.#note(key)
-    return this.#entries.delete(key)
+    this.#drop(key)
+    return true
   }
 
   clear(): void {
-    for (const key of [...this.#entries.keys()]) this.delete(key)
+    for (const key of [...this.keys()]) this.delete(key)
   }
 
   keys(): IterableIterator<K> {
-    return this.#entries.keys()
+    return this.#all().keys()
   }
 
   values(): IterableIterator<Value> {
-    return this.#entries.values()
+    return this.#all().values()
   }
 
   entries(): IterableIterator<[K, Value]> {
-    return this.#entries.entries()
+    return this.#all().entries()
   }
 
   [Symbol.iterator](): IterableIterator<[K, Value]> {
-    return this.#entries.entries()
+    return this.#all().entries()
+  }
+
+  #put(key: K, value: Value): void {
+    if (this.#many !== undefined) this.#many.set(key, value)
+    else if (this.#oneValue === undefined || this.#oneKey === key) {
+      this.#oneKey = key
+      this.#oneValue = value
+    } else this.#all().set(key, value)
+  }
+
+  #drop(key: K): void {
+    if (this.#many === undefined) this.#oneValue = undefined
+    else this.#many.delete(key)
+  }
+
+  /** The entries as a Map; from here on they are kept in it. */
+  #all(): Map<K, Value> {
+    if (this.#many === undefined) {
+      this.#many = new Map()
+      if (this.#oneValue !== undefined) this.#many.set(this.#oneKey as K, this.#oneValue)
+      this.#oneValue = undefined
+    }
+    return this.#many
   }
 
   #note(key: K): void {
     this.#owner.changed()
-    if (this.#spilled) this.#changes.add(key)
+    this.#changes?.add(key)
   }
 
   #pushUndo(key: K): void {
-    const had = this.#entries.has(key)
-    const before = this.#entries.get(key)
+    const before = this.get(key)
     this.#owner.undo?.push(() => {
-      if (had) this.#entries.set(key, before as Value)
-      else this.#entries.delete(key)
+      if (before !== undefined) this.#put(key, before)
+      else if (this.has(key)) this.#drop(key)
     })
   }
 
@@ -182,35 +215,37 @@ export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows 
   }
 
   get spilled(): boolean {
-    return this.#spilled
+    return this.#changes !== undefined
   }
 
   inline(): unknown {
-    if (this.#entries.size > INLINE_ENTRIES_MAX && !this.#spilled) {
-      this.#spilled = true
-      for (const key of this.#entries.keys()) this.#changes.add(key)
+    if (this.size > INLINE_ENTRIES_MAX) this.#changes ??= new Set(this.#all().keys())
+    if (this.#changes !== undefined) return null
+    if (this.#many === undefined) {
+      return this.#oneValue === undefined ? [] : [this.#oneKey, this.#oneValue]
     }
-    return this.#spilled ? null : [...this.#entries].flat()
+    return [...this.#many].flat()
   }
 
   restoreInline(stored: unknown): void {
     if (stored === null) {
-      this.#spilled = true
+      this.#changes = new Set()
       return
     }
     const flat = stored as unknown[]
-    for (let i = 0; i < flat.length; i += 2) this.#entries.set(flat[i] as K, flat[i + 1] as Value)
+    for (let i = 0; i < flat.length; i += 2) this.#put(flat[i] as K, flat[i + 1] as Value)
   }
 
   takeChanges(change: (key: EntryKey, value: unknown) => void): void {
-    for (const key of this.#changes) change(key, this.#entries.get(key))
+    if (this.#changes === undefined) return
+    for (const key of this.#changes) change(key, this.get(key))
     this.#changes.clear()
     // An emptied collection starts over in its key's row.
-    if (this.#entries.size === 0) this.#spilled = false
+    if (this.isEmpty) this.#changes = undefined
   }
 
   restoreEntry(key: EntryKey, value: unknown): void {
-    this.#entries.set(key as K, value as Value)
+    this.#put(key as K, value as Value)
   }
 }
 

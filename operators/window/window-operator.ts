@@ -1,6 +1,7 @@
 /**
  * Aggregates the values of each window of each key. A window's accumulator is an entry of the key's
- * `windows` map under the window's start; a timer at `end - 1` gives the result and drops the entry.
+ * `windows` map under the window's number (0 starts at the offset); a timer at `end - 1` gives the
+ * result and drops the entry.
  */
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import type { KeyedOperator, TimerClock, Turn } from '../operator.ts'
@@ -9,31 +10,36 @@ import type { Timestamp } from '../time.ts'
 import { type TumblingWindows, type WindowResult, windowStart } from './window.ts'
 
 type AnyAggregate = Aggregate<unknown, unknown, unknown>
-type Windows = MapCell<Timestamp, unknown>
+/** By the window's number: unlike times, numbers of windows are small integers, which maps like. */
+type Windows = MapCell<number, unknown>
 
 export class WindowOperator implements KeyedOperator {
-  readonly state = { version: 1, cells: { windows: map<Timestamp, unknown>() } }
+  readonly state = { version: 1, cells: { windows: map<number, unknown>() } }
   readonly #windows: TumblingWindows
   readonly #aggregate: AnyAggregate
-  /** Start of the window of the last record: neighbours in time share it, and `%` is not free. */
-  #lastStart = Number.NaN
+  readonly #ofEventTime: boolean
+  /** The window of the last record: neighbours in time share it, and dividing is not free. */
+  #start = Number.NaN
+  #lastTime = Number.NaN
+  #number = 0
 
   constructor(windows: TumblingWindows, aggregate: AnyAggregate) {
     this.#windows = windows
     this.#aggregate = aggregate
+    this.#ofEventTime = windows.clock === 'event'
   }
 
   onRecord(turn: Turn, value: unknown, time: Timestamp): void {
-    const { sizeMs, clock } = this.#windows
-    const at = clock === 'event' ? time : turn.now
-    const start = this.#startOf(at)
-    const lastTime = start + sizeMs - 1
-    if (clock === 'event' && lastTime <= turn.watermark) {
+    const at = this.#ofEventTime ? time : turn.now
+    if (!(at >= this.#start && at <= this.#lastTime)) this.#moveTo(at)
+    const lastTime = this.#lastTime
+    if (this.#ofEventTime && lastTime <= turn.watermark) {
       turn.late(value, time)
       return
     }
     const windows = turn.cells[0] as Windows
-    const held = windows.get(start)
+    const number = this.#number
+    const held = windows.get(number)
     let next: unknown
     try {
       next = this.#add(held, value)
@@ -43,16 +49,16 @@ export class WindowOperator implements KeyedOperator {
       next = again.value
     }
     // An aggregate may change its accumulator in place: the map then only learns that it changed.
-    if (next === held) windows.touch(start)
-    else windows.set(start, next)
-    if (held === undefined) turn.wakeAt(lastTime, clock)
+    if (next === held) windows.touch(number)
+    else windows.set(number, next)
+    if (held === undefined) turn.wakeAt(lastTime, this.#windows.clock)
   }
 
   onTimer(turn: Turn, time: Timestamp, _clock: TimerClock): void {
     const windows = turn.cells[0] as Windows
-    const end = time + 1
-    const start = end - this.#windows.sizeMs
-    const accumulator = windows.get(start)
+    if (time !== this.#lastTime) this.#moveTo(time)
+    const number = this.#number
+    const accumulator = windows.get(number)
     if (accumulator === undefined) return
     let value: unknown
     try {
@@ -60,22 +66,22 @@ export class WindowOperator implements KeyedOperator {
     } catch (error) {
       const again = turn.recover(error, () => this.#aggregate.result(accumulator))
       if (again === undefined) {
-        windows.delete(start)
+        windows.delete(number)
         return
       }
       value = again.value
     }
-    windows.delete(start)
-    const result: WindowResult<unknown, unknown> = { key: turn.key, value, window: { start, end } }
-    turn.emit(result, time)
+    windows.delete(number)
+    const window = { start: this.#start, end: this.#lastTime + 1 }
+    const result: WindowResult<unknown, unknown> = { key: turn.key, value, window }
+    turn.emit(result, this.#lastTime)
   }
 
-  #startOf(time: Timestamp): Timestamp {
-    const since = time - this.#lastStart
-    if (!(since >= 0 && since < this.#windows.sizeMs)) {
-      this.#lastStart = windowStart(time, this.#windows.sizeMs, this.#windows.offsetMs)
-    }
-    return this.#lastStart
+  #moveTo(time: Timestamp): void {
+    const { sizeMs, offsetMs } = this.#windows
+    this.#start = windowStart(time, sizeMs, offsetMs)
+    this.#lastTime = this.#start + sizeMs - 1
+    this.#number = (this.#start - offsetMs) / sizeMs
   }
 
   #add(held: unknown, value: unknown): unknown {

@@ -1,4 +1,5 @@
 /** `millrace plan`: the graph of a job, and where it reads and writes. */
+import { commitLimits } from '../../config/manifest.ts'
 import type { ResolvedManifest, SinkManifest, SourceManifest } from '../../config/manifest.ts'
 import { inputsOf } from '../pipeline/graph.ts'
 import type { Graph, GraphNode } from '../pipeline/graph.ts'
@@ -31,7 +32,8 @@ export async function plan(io: CliIo, path: string, flags: PlanFlags): Promise<E
   const { manifest } = loaded
   const nodes = rowsOf(definition.graph, manifest, io.workingDir)
   if (flags.json === true) {
-    const { mode, durability, commit } = manifest
+    const { mode, durability } = manifest
+    const commit = commitLimits(manifest, mode)
     io.out(`${JSON.stringify({ job, mode, durability, commit, stateDir, nodes }, undefined, 2)}\n`)
     return EXIT.ok
   }

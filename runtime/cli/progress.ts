@@ -10,7 +10,7 @@ const BAR_CELLS = 30
 /** Writes progress until the returned function is called, which takes the live line away. */
 export function showProgress(io: CliIo, job: string, progress: () => JobProgress): () => void {
   const everyMs = io.liveLine === undefined ? PLAIN_EVERY_MS : LIVE_EVERY_MS
-  let last = { records: progress().records, atMs: io.clock.monotonic() }
+  let last = { records: progress().recordsRead, atMs: io.clock.monotonic() }
   let rate = perSecond(0, 1)
   let written = ''
   let cancel = io.clock.after(everyMs, tick)
@@ -19,8 +19,8 @@ export function showProgress(io: CliIo, job: string, progress: () => JobProgress
     const now = progress()
     const atMs = io.clock.monotonic()
     if (atMs - last.atMs >= PLAIN_EVERY_MS) {
-      rate = perSecond(now.records - last.records, atMs - last.atMs)
-      last = { records: now.records, atMs }
+      rate = perSecond(now.recordsRead - last.records, atMs - last.atMs)
+      last = { records: now.recordsRead, atMs }
     }
     const line = progressLine(job, now, rate)
     if (io.liveLine !== undefined) io.liveLine.update(line)

@@ -4,6 +4,9 @@ import type { Publisher, PublisherOptions } from './publisher.ts'
 import type { CliServices } from './services.ts'
 
 export const realServices: CliServices = {
+  async preload() {
+    await import('../job/run-job.ts')
+  },
   async startJob(options) {
     const { startJob } = await import('../job/run-job.ts')
     return startJob(options)

@@ -33,6 +33,7 @@ export async function run(
 ): Promise<ExitCode> {
   const report =
     flags.reportImports === true ? (url: string): void => fullIo.tell({ imported: url }) : undefined
+  await services.preload()
   const target = await loadTarget(fullIo, path, flags, report)
   const { manifest } = target.loaded
   const io = sharingTerminal(fullIo, manifest)

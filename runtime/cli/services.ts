@@ -5,6 +5,11 @@ import type { Publisher, PublisherOptions } from './publisher.ts'
 import type { RunningJob, RunOptions } from './running-job.ts'
 
 export interface CliServices {
+  /**
+   * Loads the code that startJob needs. Comes before a job's module: the hooks that TypeScript needs
+   * make every later import slower.
+   */
+  preload(): Promise<void>
   startJob(options: RunOptions): Promise<RunningJob>
   openStateReader(stateDir: string): Promise<StateReader>
   checkNats(options: NatsCheckOptions): Promise<readonly Finding[]>

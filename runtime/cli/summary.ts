@@ -8,6 +8,8 @@ export interface SummaryContext {
   readonly job: string
   readonly manifest: ResolvedManifest
   readonly workingDir: string
+  /** Commands to try next; default: those that show the outputs. */
+  readonly next?: readonly string[]
 }
 
 /** The lines behind a run. */
@@ -18,12 +20,13 @@ export function summaryText(summary: JobSummary, context: SummaryContext): strin
   return `${lines.join('\n')}\n`
 }
 
-function figures(summary: JobSummary, { job, workingDir }: SummaryContext): string[] {
-  const rate = perSecond(summary.records, summary.elapsedMs)
+function figures(summary: JobSummary, { job, manifest, workingDir }: SummaryContext): string[] {
+  const rate = perSecond(summary.recordsRead, summary.elapsedMs)
   const first = progressLine(job, summary, rate)
-  const wrote = summary.outputs.map(
-    ({ where, records }) =>
-      ` wrote ${counted(records, 'record')} to ${typedPath(where, workingDir)}`,
+  const wrote = summary.outputs.map(({ sink, where, records }) =>
+    manifest.sinks.get(sink)?.kind === 'table'
+      ? ` keeps the table ${sink} in its state`
+      : ` wrote ${counted(records, 'record')} to ${typedPath(where, workingDir)}`,
   )
   if (summary.deadLettered > 0 && summary.deadLetterWhere !== undefined) {
     const where = typedPath(summary.deadLetterWhere, workingDir)
@@ -45,19 +48,24 @@ function alreadyFinished(summary: JobSummary, { job, workingDir }: SummaryContex
   ]
 }
 
-function whatNext(summary: JobSummary, { manifest, workingDir }: SummaryContext): string[] {
+function whatNext(summary: JobSummary, context: SummaryContext): string[] {
+  const commands = context.next ?? commandsFor(summary, context)
+  return commands.map((command, index) => `${index === 0 ? ' next  ' : '       '}${command}`)
+}
+
+function commandsFor(summary: JobSummary, { manifest, workingDir }: SummaryContext): string[] {
   const state = typedPath(summary.stateDir, workingDir)
   const commands: string[] = []
   for (const [name, sink] of manifest.sinks) {
     if (sink.kind === 'file') commands.push(`head -n 3 ${quoted(typedPath(sink.path, workingDir))}`)
     if (sink.kind === 'table')
-      commands.push(`millrace state scan ${quoted(state)} ${name} --limit 5`)
+      commands.push(`npx millrace state scan ${quoted(state)} ${name} --limit 5`)
   }
   if (summary.deadLettered > 0 && summary.deadLetterWhere !== undefined) {
     commands.push(`head -n 3 ${quoted(typedPath(summary.deadLetterWhere, workingDir))}`)
   }
-  if (commands.length === 0) commands.push(`millrace doctor ${quoted(state)}`)
-  return commands.map((command, index) => `${index === 0 ? ' next  ' : '       '}${command}`)
+  if (commands.length === 0) commands.push(`npx millrace doctor ${quoted(state)}`)
+  return commands
 }
 
 /** As a shell takes it for one word. */

@@ -3,7 +3,6 @@ import { realpathSync } from 'node:fs'
 import { createRequire, register } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { register as registerTypeScript } from 'tsx/esm/api'
 import { ConfigError, reasonOf } from '../errors.ts'
 
 /** What a module exports, by name. */
@@ -29,6 +28,8 @@ export async function loadModule(
 ): Promise<ModuleExports> {
   const { onImport } = options
   if (!typeScriptReadable && (TYPESCRIPT.has(extname(file)) || onImport !== undefined)) {
+    // Loaded only for TypeScript: a start is to be quick.
+    const { register: registerTypeScript } = await import('tsx/esm/api')
     registerTypeScript({ tsconfig: false, ...(onImport === undefined ? {} : { onImport }) })
     typeScriptReadable = true
   }

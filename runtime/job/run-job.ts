@@ -1,7 +1,7 @@
 /** The composition root: the one place that picks real implementations for a job and runs it. */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { ResolvedManifest } from '../../config/manifest.ts'
+import { commitLimits, type ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError, reasonOf } from '../errors.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
@@ -38,6 +38,8 @@ export interface RunOptions {
 export interface JobProgress {
   /** Counts since the state was created. */
   readonly records: number
+  /** Of them, those that this run has read. */
+  readonly recordsRead: number
   readonly results: number
   readonly late: number
   readonly deadLettered: number
@@ -97,6 +99,8 @@ class JobRun {
   readonly #lifecycle: Lifecycle
   #connections: Connections | undefined
   #inputs: readonly SourceInput[] = []
+  /** Records of earlier runs on this state; undefined until the task is open for the first time. */
+  #recordsBefore: number | undefined
 
   constructor(options: RunOptions) {
     const { mode, overwrite, log, clock = systemClock, manifest } = options
@@ -149,6 +153,7 @@ class JobRun {
       files.length > 0 && files.length === this.#inputs.length && !totals.includes(undefined)
     return {
       ...counters,
+      recordsRead: counters.records - (this.#recordsBefore ?? 0),
       results:
         task === undefined
           ? 0
@@ -168,7 +173,7 @@ class JobRun {
     await this.#connections?.close()
     const connections = new Connections(clock, (message) => log.warn({}, message))
     this.#connections = connections
-    const { limits, cache, commit, operators } = manifest
+    const { limits, cache, operators } = manifest
     const onErrors = new Map(
       [...nodesOf(definition.graph, 'step'), ...nodesOf(definition.graph, 'keyed')].map((node) => [
         node.name,
@@ -177,7 +182,7 @@ class JobRun {
     )
     const sources = await this.#makeSources(connections)
     const { sinks, tables } = await this.#makeSinks(connections)
-    return await openTask({
+    const task = await openTask({
       graph: definition.graph,
       store: new LmdbStore(taskFolder(stateDir)),
       clock,
@@ -191,11 +196,13 @@ class JobRun {
       }),
       policyOf: (operator) => operators.get(operator)?.onError ?? onErrors.get(operator) ?? 'fail',
       cache,
-      commit,
+      commit: commitLimits(manifest, this.#context.mode),
       outboxBytesMax: limits.outboxBytesMax,
       onRetry: (message) => log.warn({}, message),
       ...(onMoment !== undefined && { onMoment }),
     })
+    this.#recordsBefore ??= task.countersNow().records
+    return task
   }
 
   async #makeSources(connections: Connections): Promise<Map<string, TaskSource>> {

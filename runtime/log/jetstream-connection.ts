@@ -352,7 +352,7 @@ function withoutUser(server: string): string {
  * message and the client looks at each of their bytes.
  */
 export function shortName(): string {
-  return randomBytes(9).toString('base64url')
+  return randomBytes(6).toString('base64url')
 }
 
 /** Compares versions like 2.10.27 or 2.12.0-RC.1 by their three numbers. */

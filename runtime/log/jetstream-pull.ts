@@ -43,7 +43,7 @@ export class PullConsumer {
   readonly #connection: JetStreamConnection
   readonly #options: PullOptions
   readonly #handlers: PullHandlers
-  readonly #name = `mr${shortName()}`
+  readonly #name = `m${shortName()}`
   readonly #inbox: string
   #subscription: CoreSubscription | undefined
   #stopEvents: () => void = () => undefined
@@ -101,6 +101,11 @@ export class PullConsumer {
   /** How many messages were asked for and have not come yet. */
   get requested(): number {
     return this.#requested
+  }
+
+  /** Whether it was closed, or broke. */
+  get isDone(): boolean {
+    return this.#done
   }
 
   /** Asks for more messages, beyond those already asked for. */

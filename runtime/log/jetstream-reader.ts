@@ -9,6 +9,7 @@
  */
 import { invariant, reasonOf, UnavailableError } from '../errors.ts'
 import { sleep } from '../time/clock.ts'
+import { gapsOf, ReadBuffer } from './jetstream-buffer.ts'
 import type { JetStreamConnection } from './jetstream-connection.ts'
 import { checkReadable, checkUnchanged, isCompacted, streamMissing } from './jetstream-loss.ts'
 import { PullConsumer } from './jetstream-pull.ts'
@@ -32,16 +33,6 @@ export interface ReaderOptions {
   readonly onDataLoss?: 'fail' | 'skip'
 }
 
-/** Messages that are handed out together. */
-interface Chunk {
-  readonly messages: LogMessage[]
-  bytes: number
-  /** First number that is missing in or before this chunk and was not explained yet. */
-  gapFrom: number | undefined
-  /** Nothing is added any more, its gap is being looked at. */
-  sealed: boolean
-}
-
 const RETRY_DELAY_MS_MIN = 100
 const RETRY_DELAY_MS_MAX = 5_000
 /** A stream that is made again is missing for a moment; that it is another one is the better news. */
@@ -56,14 +47,11 @@ export class JetStreamReader implements LogReader {
   readonly #created: string
   readonly #bufferMessagesMax: number
   readonly #bufferBytesMax: number
-  readonly #batchMessagesMax: number
+  readonly #buffer: ReadBuffer
   readonly #skipLoss: boolean
   readonly #subject: string | undefined
   readonly #closing = new AbortController()
   #pull: PullConsumer | undefined
-  #chunks: Chunk[] = []
-  #bufferedMessages = 0
-  #bufferedBytes = 0
   /** The newest sequence in the buffer, or handed out. */
   #position: number
   #newest: LogMessage | undefined
@@ -94,7 +82,7 @@ export class JetStreamReader implements LogReader {
     this.#position = after
     this.#bufferMessagesMax = options.bufferMessagesMax ?? 16_384
     this.#bufferBytesMax = options.bufferBytesMax ?? 16 * 1024 * 1024
-    this.#batchMessagesMax = options.batchMessagesMax ?? 4_096
+    this.#buffer = new ReadBuffer(options.batchMessagesMax ?? 4_096)
     this.#skipLoss = options.onDataLoss === 'skip'
     this.#subject = options.subject
   }
@@ -131,25 +119,22 @@ export class JetStreamReader implements LogReader {
 
   /** Messages that were read and not handed out yet. */
   get buffered(): number {
-    return this.#bufferedMessages
+    return this.#buffer.messages
   }
 
   get hasBacklog(): boolean {
-    return this.#bufferedMessages > 0 || this.#pending > 0
+    return this.#buffer.messages > 0 || this.#pending > 0
   }
 
   poll(): LogBatch | undefined {
-    const chunk = this.#chunks[0]
-    if (chunk === undefined || chunk.gapFrom !== undefined) return undefined
-    this.#chunks.shift()
-    this.#bufferedMessages -= chunk.messages.length
-    this.#bufferedBytes -= chunk.bytes
+    const messages = this.#buffer.shift()
+    if (messages === undefined) return undefined
     this.#refill()
-    return { messages: chunk.messages, through: chunk.messages.at(-1)?.sequence ?? this.#passed }
+    return { messages, through: messages.at(-1)?.sequence ?? this.#passed }
   }
 
   async ready(): Promise<void> {
-    while (!this.#hasBatch()) {
+    while (!this.#buffer.hasBatch) {
       if (this.#failure !== undefined) throw this.#failure
       if (this.#closing.signal.aborted) return
       await new Promise<void>((resolve) => {
@@ -161,14 +146,9 @@ export class JetStreamReader implements LogReader {
   async close(): Promise<void> {
     this.#closing.abort()
     this.#stopIdleCheck?.()
-    this.#chunks = []
+    this.#buffer.clear()
     this.#wakeUp()
     await this.#pull?.close()
-  }
-
-  #hasBatch(): boolean {
-    const chunk = this.#chunks[0]
-    return chunk !== undefined && chunk.gapFrom === undefined
   }
 
   #wakeUp(): void {
@@ -205,6 +185,7 @@ export class JetStreamReader implements LogReader {
         },
         ended: () => this.#refill(),
         idle: () => {
+          this.#pending = 0
           // Messages of other subjects move the end of the stream without being delivered.
           if (this.#subject !== undefined) this.#checkEndSoon()
         },
@@ -244,8 +225,8 @@ export class JetStreamReader implements LogReader {
     if (pull === undefined || this.#closing.signal.aborted) return
     const half = this.#bufferMessagesMax / 2
     const isHalfEmpty =
-      pull.requested + this.#bufferedMessages <= half &&
-      this.#bufferedBytes <= this.#bufferBytesMax / 2
+      pull.requested + this.#buffer.messages <= half &&
+      this.#buffer.bytes <= this.#bufferBytesMax / 2
     if (isHalfEmpty) pull.request(half)
   }
 
@@ -253,27 +234,12 @@ export class JetStreamReader implements LogReader {
     const { sequence } = message
     if (sequence <= this.#passed) return
     invariant(sequence > this.#position, `${this.#stream} ${sequence} behind ${this.#position}`)
-    const gap = sequence - this.#position - 1
-    const chunk = this.#openChunk()
-    if (gap > 0) chunk.gapFrom ??= this.#position + 1
-    chunk.messages.push(message)
-    chunk.bytes += message.data.length
+    const hasGap = sequence > this.#position + 1
+    this.#buffer.push(message, hasGap ? this.#position + 1 : undefined)
     this.#position = sequence
     this.#newest = message
-    this.#bufferedMessages++
-    this.#bufferedBytes += message.data.length
-    if (gap > 0) this.#explainGaps()
-    if (this.#wake !== undefined && this.#hasBatch()) this.#wakeUp()
-  }
-
-  #openChunk(): Chunk {
-    const last = this.#chunks.at(-1)
-    const isOpen =
-      last !== undefined && !last.sealed && last.messages.length < this.#batchMessagesMax
-    if (isOpen) return last
-    const chunk: Chunk = { messages: [], bytes: 0, gapFrom: undefined, sealed: false }
-    this.#chunks.push(chunk)
-    return chunk
+    if (hasGap) this.#explainGaps()
+    if (this.#wake !== undefined && this.#buffer.hasBatch) this.#wakeUp()
   }
 
   #explainGaps(): void {
@@ -284,7 +250,7 @@ export class JetStreamReader implements LogReader {
   async #explain(): Promise<void> {
     this.#checking = true
     try {
-      while (this.#hasGap()) await this.#checkGaps()
+      while (this.#buffer.hasGap) await this.#checkGaps()
       this.#wakeUp()
     } catch (error) {
       this.#broken(asError(error))
@@ -293,41 +259,30 @@ export class JetStreamReader implements LogReader {
     }
   }
 
-  #hasGap(): boolean {
-    return this.#chunks.some((chunk) => chunk.gapFrom !== undefined)
-  }
-
   /**
    * One question for all gaps of the messages that are here: the stream's oldest message now. A gap
    * behind it was made by deleting messages one by one; one before it by discarding the beginning.
    */
   async #checkGaps(): Promise<void> {
-    const asked = this.#chunks.filter((chunk) => chunk.gapFrom !== undefined)
-    for (const chunk of asked) chunk.sealed = true
+    const batches = this.#buffer.sealGaps()
     const info = await this.#api.streamInfo(this.#stream)
     if (info === undefined) throw streamMissing(this.#stream, this.#connection.servers)
-    const compacted = isCompacted(info)
-    const { first } = rangeOf(info)
-    for (const chunk of asked) {
-      this.#countMissing(chunk, compacted ? 0 : first)
-      chunk.gapFrom = undefined
+    const oldest = isCompacted(info) ? 0 : rangeOf(info).first
+    for (const batch of batches) {
+      for (const gap of gapsOf(batch)) this.#countGap(gap.from, gap.to, oldest)
+      batch.gapFrom = undefined
       this.#wakeUp()
     }
   }
 
-  /** Counts what is missing in a chunk; below `first` it is lost, from there on it was deleted. */
-  #countMissing(chunk: Chunk, first: number): void {
-    let expected = chunk.gapFrom ?? 0
-    for (const { sequence } of chunk.messages) {
-      if (sequence < expected) continue
-      const lost = Math.max(0, Math.min(first, sequence) - expected)
-      if (lost > 0 && !this.#skipLoss) {
-        throw messagesDiscarded(this.#stream, expected, expected + lost - 1)
-      }
-      this.#lost += lost
-      this.#countSkipped(sequence - expected - lost)
-      expected = sequence + 1
+  /** What is missing below the oldest message is lost; from there on it was deleted. */
+  #countGap(from: number, to: number, oldest: number): void {
+    const lost = Math.max(0, Math.min(oldest - 1, to) - from + 1)
+    if (lost > 0 && !this.#skipLoss) {
+      throw messagesDiscarded(this.#stream, from, from + lost - 1)
     }
+    this.#lost += lost
+    this.#countSkipped(to - from + 1 - lost)
   }
 
   #countSkipped(count: number): void {
@@ -372,7 +327,8 @@ export class JetStreamReader implements LogReader {
       if (this.#connection.clock.monotonic() < missingUntil) return false
       throw streamMissing(this.#stream, this.#connection.servers)
     }
-    return (await whenAvailable(this.#resume(info))) !== 'away'
+    if ((await whenAvailable(this.#resume(info))) === 'away') return false
+    return this.#pull?.isDone !== true
   }
 
   /**
@@ -394,20 +350,27 @@ export class JetStreamReader implements LogReader {
 
   async #checkEnd(): Promise<void> {
     const position = this.#position
+    const last = await this.#lastSequence()
+    if (last <= position) return
+    const next = await this.#api.messageFrom(this.#stream, position + 1, this.#subject)
+    if (next !== undefined) return
+    // Asked twice, for the answer in between may have come from a new leader that is behind.
     const info = await this.#api.streamInfo(this.#stream)
-    if (info === undefined || info.created !== this.#created) return
-    const { last } = rangeOf(info)
-    if (last <= position || this.#position !== position) return
-    if ((await this.#api.messageFrom(this.#stream, position + 1, this.#subject)) !== undefined)
-      return
-    if (this.#position !== position || this.#recovering) return
+    const isSame = info?.created === this.#created && rangeOf(info).last === last
+    if (!isSame || this.#position !== position || this.#recovering) return
     this.#checkRetained(info)
     this.#countSkipped(last - this.#position)
     this.#position = last
     this.#newest = undefined
     this.#passed = last
-    this.#chunks.push({ messages: [], bytes: 0, gapFrom: undefined, sealed: true })
+    this.#pending = 0
+    this.#buffer.pushEmpty()
     this.#wakeUp()
+  }
+
+  async #lastSequence(): Promise<number> {
+    const info = await this.#api.streamInfo(this.#stream)
+    return info === undefined ? 0 : rangeOf(info).last
   }
 }
 

@@ -2,6 +2,7 @@
  * A source is one or more inputs (partitions); each input hands the task bounded batches of decoded
  * values and says where in the outside world the batch ends.
  */
+import type { Timestamp } from '../../operators/time.ts'
 
 /** A place in an input, as JSON; kept in the task's commit and handed back on restart. */
 export type InputPosition = unknown
@@ -21,6 +22,8 @@ export interface SourceBatch {
   readonly times: Float64Array | number
   /** Where the input continues after this batch. */
   readonly after: InputPosition
+  /** How far event time has come behind this batch, from a source that knows better than a bound. */
+  readonly watermark?: Timestamp
   /** Names the place of the value at an index for people: `ratings.csv:17`, `RATINGS/0 @ 4711`. */
   placeOf(index: number): string
   /** The original bytes of the value at an index. */

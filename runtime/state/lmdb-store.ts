@@ -38,6 +38,9 @@ export class LmdbStore implements Store {
         noSubdir: false,
         maxDbs: STORE_TABLES.length + 1,
         overlappingSync: false,
+        // A batch is one transaction without it; with it a failed commit rejects a promise of lmdb's
+        // own that nobody can handle, and the process dies of a full disk.
+        eventTurnBatching: false,
         readOnly,
         keyEncoding: 'binary',
         encoding: 'binary',
@@ -57,16 +60,24 @@ export class LmdbStore implements Store {
       })
     }
     const table = this.#tables
-    const noteFailure = (error: unknown): void => {
-      this.#failure ??= error
-    }
     this.#writer = {
-      put: (name, key, value) => void table[name].put(key, value).catch(noteFailure),
-      remove: (name, key) => void table[name].remove(key).catch(noteFailure),
+      put: (name, key, value) => this.#watch(table[name].put(key, value)),
+      remove: (name, key) => this.#watch(table[name].remove(key)),
     }
   }
 
+  /** What went wrong with a write since the store was opened. */
   #failure: unknown
+  #watched: unknown
+
+  /** All writes of one transaction share one promise: it is watched once. */
+  #watch(written: Promise<unknown>): void {
+    if (written === this.#watched) return
+    this.#watched = written
+    written.catch((error: unknown) => {
+      this.#failure ??= error
+    })
+  }
 
   get(table: StoreTable, key: Uint8Array): Uint8Array | undefined {
     return this.#tables[table].getBinary(key)
@@ -83,19 +94,18 @@ export class LmdbStore implements Store {
 
   async commit(write: (writer: StoreWriter) => void): Promise<void> {
     try {
-      const committed = this.#root.batch(() => write(this.#writer))
-      await committed
+      await this.#root.batch(() => write(this.#writer))
     } catch (error) {
-      throw failed(error)
+      throw await failed(error)
     }
-    if (this.#failure !== undefined) throw failed(this.#failure)
+    if (this.#failure !== undefined) throw await failed(this.#failure)
   }
 
   async flushed(): Promise<void> {
     try {
       await this.#root.flushed
     } catch (error) {
-      throw failed(error)
+      throw await failed(error)
     }
   }
 
@@ -104,9 +114,16 @@ export class LmdbStore implements Store {
   }
 }
 
-function failed(error: unknown): UnavailableError {
+async function failed(error: unknown): Promise<UnavailableError> {
+  // lmdb gives the reason of a failed commit as another promise, which rejects with it.
+  let cause = error
+  try {
+    await (error as { readonly commitError?: Promise<unknown> }).commitError
+  } catch (reason) {
+    cause = reason
+  }
   return new UnavailableError(
-    `the store could not write a commit: ${reasonOf(error)}. The task starts again from its last durable commit; check the disk's space and health.`,
-    { cause: error },
+    `the store could not write a commit: ${reasonOf(cause)}. The task starts again from its last durable commit; check the disk's space and health.`,
+    { cause },
   )
 }

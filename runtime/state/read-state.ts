@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import type { Key } from '../../operators/operator.ts'
 import { StateError } from '../errors.ts'
 import { readEpochRow, readJobRow, type JobRow } from '../task/meta.ts'
-import { actorRowKey, decodeKey, encodeKey, entryOf, entryRange, KEY_GROUPS } from './key-codec.ts'
+import { decodeKey, KEY_GROUPS } from './key-codec.ts'
 import { LmdbStore } from './lmdb-store.ts'
-import { decodeRow } from './row-codec.ts'
+import { readState } from './state-entry.ts'
 
 export interface StateEntry {
   readonly key: Key
@@ -85,8 +85,7 @@ class LmdbStateReader implements StateReader {
   }
 
   async get(operator: string, key: Key): Promise<StateEntry | undefined> {
-    const { number } = this.#operator(operator)
-    const entry = this.#entry(operator, actorRowKey(number, encodeKey(key)), key)
+    const entry = this.#entry(operator, key)
     await this.#sync()
     return entry
   }
@@ -111,7 +110,7 @@ class LmdbStateReader implements StateReader {
       for (const { key: rowKey } of rows) {
         const key = ownKeyOf(rowKey)
         if (key === undefined) continue
-        const entry = this.#entry(operator, rowKey, key)
+        const entry = this.#entry(operator, key)
         if (entry !== undefined) yield entry
       }
       const last = rows.at(-1)
@@ -128,37 +127,17 @@ class LmdbStateReader implements StateReader {
     )
   }
 
-  #entry(operator: string, rowKey: Uint8Array, key: Key): StateEntry | undefined {
-    const bytes = this.#store.get('state', rowKey)
-    if (bytes === undefined) return undefined
-    const what = `the state of key ${JSON.stringify(key)} of operator '${operator}'`
-    const { value, epoch } = decodeRow(bytes, what)
-    const cells: Record<string, unknown> = {}
-    for (const [i, cell] of this.#operator(operator).cells.entries()) {
-      const [name, kind] = [
-        cell.slice(0, cell.lastIndexOf(':')),
-        cell.slice(cell.lastIndexOf(':') + 1),
-      ]
-      const stored = (value as unknown[])[i]
-      if (kind === 'value') cells[name] = stored
-      else if (stored === null) cells[name] = this.#entries(rowKey, i, what)
-      else cells[name] = pairs(stored as unknown[])
-    }
-    return { key, cells, epoch }
-  }
-
-  #entries(rowKey: Uint8Array, cell: number, what: string): unknown[] {
-    const rows = this.#store.range('state', entryRange(rowKey, cell))
-    return rows.map((row) => [entryOf(row.key, rowKey), decodeRow(row.value, what).value])
+  #entry(operator: string, key: Key): StateEntry | undefined {
+    const state = readState(this.#store, operator, this.#operator(operator), key)
+    if (state === undefined) return undefined
+    const cells = Object.fromEntries(state.cells.map(({ name, content }) => [name, content]))
+    return { key, cells, epoch: state.epoch }
   }
 
   async close(): Promise<void> {
     await this.#store.close()
   }
 }
-
-const pairs = (flat: readonly unknown[]): unknown[] =>
-  Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]])
 
 /** The key of a key's own row; undefined for the row of an entry. */
 function ownKeyOf(rowKey: Uint8Array): Key | undefined {

@@ -41,6 +41,12 @@ export class Delivery {
     return this.#options.outbox
   }
 
+  /** With the last number made: what a destination has beyond it is not ours, or the state went back. */
+  get #owner(): SinkOwner {
+    const { owner, outbox } = this.#options
+    return { ...owner, made: outbox.count }
+  }
+
   start(): void {
     this.#running = this.#run().catch((error: unknown) => {
       this.failure = error instanceof Error ? error : new Error(String(error))
@@ -85,9 +91,9 @@ export class Delivery {
 
   /** Prepares the destination; waits while it is away. What it says is committed before start(). */
   async openSink(): Promise<void> {
-    const { outbox, owner } = this.#options
+    const { outbox } = this.#options
     try {
-      outbox.acknowledge(await outbox.sink.open(owner, outbox.known))
+      outbox.acknowledge(await outbox.sink.open(this.#owner, outbox.known))
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
       await this.#reopen(error)
@@ -95,7 +101,7 @@ export class Delivery {
   }
 
   async #reopen(cause: UnavailableError): Promise<void> {
-    const { outbox, owner, clock, onRetry } = this.#options
+    const { outbox, clock, onRetry } = this.#options
     const { signal } = this.#stopped
     let failure: unknown = cause
     for (
@@ -107,7 +113,7 @@ export class Delivery {
       await sleep(clock, delayMs, signal)
       try {
         await outbox.sink.close()
-        outbox.acknowledge(await outbox.sink.open(owner, outbox.known))
+        outbox.acknowledge(await outbox.sink.open(this.#owner, outbox.known))
         return
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error

@@ -22,6 +22,8 @@ export interface IngestOptions {
   readonly onWatermark: () => boolean
   /** Called when the input may have something, or has failed. */
   readonly onReady: () => void
+  /** Called when a batch was read and none of it was applied yet. */
+  readonly onRead: () => void
 }
 
 export class Ingest {
@@ -121,6 +123,7 @@ export class Ingest {
       }
       this.#batch = polled
       this.#index = 0
+      this.#options.onRead()
     }
     this.isRunning = true
     const isWhole = this.#run(this.#batch)
@@ -165,6 +168,11 @@ export class Ingest {
     }
     this.#position = batch.after
     this.#batch = undefined
+    if (batch.watermark !== undefined) {
+      this.watermark.holder.advance(batch.watermark)
+      // What this makes due beyond the budget fires before the next batch is taken.
+      onWatermark()
+    }
     return true
   }
 

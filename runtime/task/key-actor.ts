@@ -12,18 +12,19 @@ export interface ActorHome {
 
 /** One key of one operator in memory: its cells, and whether the store knows them as they are. */
 export class KeyActor implements CellOwner {
+  // What every record touches comes first: it then shares a cache line.
   readonly key: Key
   readonly cells: readonly StateCell[]
-  readonly #home: ActorHome
-  #rowKey: Uint8Array | undefined
+  /** Used since the cache last looked: a second chance before eviction. */
+  used = true
   /** Changed since the last commit was put together. */
   dirty = false
+  readonly #home: ActorHome
+  #rowKey: Uint8Array | undefined
   /** The newest commit that wrote this actor; until it is committed the actor stays in memory. */
   writtenEpoch = 0
   /** Whether the store has (or will have, with a commit in flight) a row of this actor. */
   stored = false
-  /** Used since the cache last looked: a second chance before eviction. */
-  used = true
   /** Bytes of its rows when last written or read; what the cache counts. */
   rowBytes = 0
 

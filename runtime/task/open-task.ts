@@ -108,6 +108,7 @@ class TaskBuilder {
           reject: (reason) => this.#setAside(reason, undefined, undefined),
           onWatermark: () => this.#task?.onWatermark() ?? true,
           onReady: () => this.#task?.notify(),
+          onRead: () => onMoment('read'),
         }),
       )
     }

@@ -182,7 +182,7 @@ export class Task {
       this.#takenInEpoch = true
       ingest.lastRecordAt = this.#clock.monotonic()
       ingest.watermark.holder.setIdle(false)
-      this.#parts.onMoment(taken === 'taken' ? 'applied' : 'read')
+      if (taken === 'taken') this.#parts.onMoment('applied')
     }
     if (!worked) this.#noteEnds()
     return worked

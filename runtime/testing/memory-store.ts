@@ -31,6 +31,16 @@ export class MemoryDisk {
   /** When set, the next flush fails with it once. */
   flushFailure: Error | undefined
 
+  /** The disk as it is now, for the next process: what the last one still does no longer reaches it. */
+  copy(): MemoryDisk {
+    const copy = new MemoryDisk()
+    for (const name of STORE_TABLES) {
+      for (const [key, row] of this.durable[name]) copy.durable[name].set(key, row)
+    }
+    copy.committed = [...this.committed]
+    return copy
+  }
+
   /** Loses what was not flushed, except the first `keep` unflushed commits. */
   losePower(keep = 0): void {
     for (const commit of this.committed.slice(0, keep)) apply(this.durable, commit)

@@ -77,6 +77,7 @@ sinks:
 
 export const PROGRESS: JobProgress = {
   records: 0,
+  recordsRead: 0,
   results: 0,
   late: 0,
   deadLettered: 0,
@@ -212,6 +213,7 @@ export class Cli {
       tell: (message) => void this.told.push(message),
     }
     this.services = {
+      preload: async () => undefined,
       startJob: (run) => {
         const job = new FakeJob(run)
         this.jobs.push(job)

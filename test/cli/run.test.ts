@@ -65,7 +65,14 @@ describe('run', () => {
       manifest: { commit: { everyMs: 1_000 } },
       definition: { name: 'last-seen' },
     })
-    job.current = { ...PROGRESS, records: 100_004, windows: 78_159, epoch: 9, bytesTotal: 10 }
+    job.current = {
+      ...PROGRESS,
+      records: 100_004,
+      recordsRead: 100_004,
+      windows: 78_159,
+      epoch: 9,
+      bytesTotal: 10,
+    }
     job.finish({
       elapsedMs: 243,
       deadLettered: 2,
@@ -215,14 +222,27 @@ describe('what fails', () => {
 describe('progress', () => {
   test('without a terminal is a line a second, and none when nothing happens', async () => {
     const { cli, clock, job, code } = await withClock()
-    job.current = { ...PROGRESS, records: 1_500, bytesRead: 30, bytesTotal: 120, late: 1 }
+    job.current = {
+      ...PROGRESS,
+      records: 1_500,
+      recordsRead: 1_500,
+      bytesRead: 30,
+      bytesTotal: 120,
+      late: 1,
+    }
     clock.advance(1_000)
     expect(cli.err).toBe(
       ` last-seen   ━━━━━━━━──────────────────────    25 %   1,500 records   1.5 k/s   1 late   0 dead letters\n`,
     )
     clock.advance(5_000)
     expect(cli.err.split('\n')).toHaveLength(2)
-    job.current = { ...PROGRESS, records: 1_500, state: 'backingOff', restarts: 2 }
+    job.current = {
+      ...PROGRESS,
+      records: 1_500,
+      recordsRead: 1_500,
+      state: 'backingOff',
+      restarts: 2,
+    }
     clock.advance(1_000)
     expect(cli.err).toMatch(/ last-seen   waiting before attempt 3   1,500 records   0\/s/)
     job.finish()

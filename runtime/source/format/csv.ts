@@ -9,7 +9,8 @@ import { ConfigError } from '../../errors.ts'
 import { Undecodable } from '../source.ts'
 import type { CutRecords, Cutter } from './cutter.ts'
 
-const [COMMA, QUOTE, LF, CR, DOT, MINUS, ZERO] = [44, 34, 10, 13, 46, 45, 48] as const
+const [COMMA, QUOTE, LF, CR] = [44, 34, 10, 13] as const
+const [DOT, MINUS, ZERO, NINE] = [46, 45, 48, 57] as const
 const DIGITS_MAX = 15
 const POWERS_OF_TEN = Array.from({ length: DIGITS_MAX + 1 }, (_, exponent) => 10 ** exponent)
 
@@ -26,6 +27,8 @@ export class CsvCutter implements Cutter {
   readonly #options: CsvOptions
   #columns: readonly string[] = []
   #isText: readonly boolean[] = []
+  /** Columns of a file whose fields may all be numbers; 0 when some column is text or none is known. */
+  #width = 0
   #make: (fields: readonly unknown[]) => unknown = () => undefined
   readonly #fields: unknown[] = []
   /** Where the parser stands; fields are read by methods that move it. */
@@ -48,6 +51,13 @@ export class CsvCutter implements Cutter {
     let at = start
     this.#quoteAt = -1
     while (at < end && !into.isFull) {
+      const next = this.#numbers(buffer, at, end)
+      if (next !== -1) {
+        into.line += 1
+        into.add(this.#make(this.#fields), at, next - 1)
+        at = next
+        continue
+      }
       const recordEnd = this.#endOfRecord(buffer, at, end)
       if (recordEnd === -1 && !isLast) break
       const stop = recordEnd === -1 ? end : recordEnd
@@ -56,6 +66,42 @@ export class CsvCutter implements Cutter {
       at = recordEnd === -1 ? end : recordEnd + 1
     }
     return at
+  }
+
+  /**
+   * The fast way for the common record, one whose fields are all whole or decimal numbers: one pass
+   * over its bytes, no look ahead. Anything unusual gives -1, and the record is read the long way.
+   * @returns the index behind the record's line end, with its numbers in #fields.
+   */
+  #numbers(buffer: Buffer, start: number, end: number): number {
+    const fields = this.#fields
+    const width = this.#width
+    let at = start
+    for (let column = 0; column < width; column++) {
+      const first = at
+      let mantissa = 0
+      let point = 0
+      let byte = 0
+      for (; at < end; at++) {
+        byte = buffer[at] as number
+        if (byte >= ZERO && byte <= NINE) mantissa = mantissa * 10 + (byte - ZERO)
+        else if (byte === DOT && point === 0) point = at
+        else break
+      }
+      const isLast = column === width - 1
+      if (at >= end || byte !== (isLast ? LF : COMMA)) return -1
+      const whole = (point === 0 ? at : point) - first
+      if (whole === 0 || at - first > DIGITS_MAX) return -1
+      if (whole > 1 && buffer[first] === ZERO) return -1
+      if (point === 0) fields[column] = mantissa
+      else {
+        const decimals = at - point - 1
+        if (decimals === 0) return -1
+        fields[column] = mantissa / (POWERS_OF_TEN[decimals] as number)
+      }
+      at += 1
+    }
+    return width === 0 ? -1 : at
   }
 
   /** The index of the line end behind the record that starts at `at`, or -1 when it lies further on. */
@@ -209,6 +255,7 @@ export class CsvCutter implements Cutter {
       throw new ConfigError(`${path}: the header names the column '${twice}' twice`)
     this.#columns = names
     this.#isText = names.map((name) => textColumns.has(name))
+    this.#width = this.#isText.includes(true) ? 0 : names.length
     this.#make = objectMaker(names)
   }
 }

@@ -1,0 +1,12 @@
+/** The test kit: what a test of a job imports. */
+export { testJob, type TestJob } from './test-job.ts'
+export type { TestChanges, TestEventTime, TestOptions } from './test-options.ts'
+export { type Moment, MOMENTS } from '../task/task.ts'
+export type { DeadLetter } from '../task/dead-letter.ts'
+export type { Counters } from '../task/meta.ts'
+export { Undecodable } from '../source/source.ts'
+export { SimulatedClock } from './simulated-clock.ts'
+export { MemoryDestination, MemorySink } from './memory-sink.ts'
+export { MemorySource, type MemorySourceOptions } from './memory-source.ts'
+export { MemoryDisk, MemoryStore } from './memory-store.ts'
+export { MemoryLog } from './memory-log.ts'
