@@ -152,8 +152,8 @@ export type ResolvedManifest = DeepReadonly<z.output<typeof manifestSchema>>
 const COMMIT_EVERY_MS = { live: 100, batch: 1_000 } as const
 
 /** When epochs end in a mode. */
-export function commitLimits({ commit: limits }: ResolvedManifest, runMode: 'live' | 'batch') {
-  return { ...limits, everyMs: limits.everyMs ?? COMMIT_EVERY_MS[runMode] }
+export function commitLimits({ commit: written }: ResolvedManifest, runMode: 'live' | 'batch') {
+  return { ...written, everyMs: written.everyMs ?? COMMIT_EVERY_MS[runMode] }
 }
 
 /** A source of a resolved manifest. */

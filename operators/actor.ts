@@ -70,6 +70,7 @@ export function actor<
 }
 
 /** Type of a side output's values: `sides: { left: side<Leaving>() }`. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the type is all there is to it
 export const side = <Value>(): Value => undefined as Value
 
 /** What the timers cell keeps under a name: the time and its clock. */
@@ -98,15 +99,15 @@ export class ActorOperator implements KeyedOperator {
   }
 
   onRecord(turn: Turn, value: unknown, time: Timestamp): void {
-    this.#run(turn, time, () => this.#definition.onRecord(value, this.#turn))
+    this.#run(turn, time, value, () => this.#definition.onRecord(value, this.#turn))
   }
 
   onTimer(turn: Turn, time: Timestamp, clock: TimerClock): void {
     const timers = turn.cells.at(-1) as Timers
-    for (const [name, [at, follows]] of [...timers]) {
+    for (const [name, [at, follows]] of Array.from(timers)) {
       if (at > time || follows !== clock) continue
       const handler = this.#definition.onTimer?.[name]
-      this.#run(turn, clock === 'event' ? at : turn.now, () => {
+      this.#run(turn, clock === 'event' ? at : turn.now, { timer: name }, () => {
         timers.delete(name)
         handler?.(this.#turn)
       })
@@ -115,17 +116,19 @@ export class ActorOperator implements KeyedOperator {
     }
   }
 
-  #run(turn: Turn, time: Timestamp, userCode: () => void): void {
+  /** @param subject what the turn is about: the record, or the timer's name. */
+  #run(turn: Turn, time: Timestamp, subject: unknown, userCode: () => void): void {
     turn.savepoint()
     this.#turn.begin(turn, time)
     try {
       userCode()
     } catch (error) {
       turn.rollback()
-      turn.recover(error, () => {
+      const recovered = turn.recover(error, subject, () => {
         turn.rollback()
         userCode()
-      }) ?? turn.rollback()
+      })
+      if (recovered === undefined) turn.rollback()
     }
   }
 }

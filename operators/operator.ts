@@ -14,6 +14,14 @@ export type Key = string | number
 /** The next step of a chain: takes one value with its event time and, behind a keyBy, its key. */
 export type Push = (value: unknown, time: Timestamp, key: Key | undefined) => void
 
+/** What user code failed on. */
+export interface Failure {
+  readonly error: unknown
+  readonly key: Key | undefined
+  /** The value that was worked on. */
+  readonly value: unknown
+}
+
 /** What a stateless step may ask of the runtime when user code throws. */
 export interface StepContext {
   /**
@@ -21,11 +29,7 @@ export interface StepContext {
    * @returns the result in a box; or undefined when the record went to the dead letter.
    * @throws UserCodeError when the policy is to fail the job.
    */
-  recover<Out>(
-    error: unknown,
-    key: Key | undefined,
-    again: () => Out,
-  ): { readonly value: Out } | undefined
+  recover<Out>(failure: Failure, again: () => Out): { readonly value: Out } | undefined
   /** Sets the current record aside in the dead letter. */
   reject(reason: string, key: Key | undefined): void
 }
@@ -63,8 +67,12 @@ export interface Turn {
   savepoint(): void
   /** Takes back every change of a cell and every result since the savepoint. */
   rollback(): void
-  /** As in StepContext: tries user code again, by the operator's policy. */
-  recover<Out>(error: unknown, again: () => Out): { readonly value: Out } | undefined
+  /** As in StepContext: tries user code again, by the operator's policy. `value` is what it failed on. */
+  recover<Out>(
+    error: unknown,
+    value: unknown,
+    again: () => Out,
+  ): { readonly value: Out } | undefined
 }
 
 /** A keyed operator: pure logic over the cells of one key at a time. */

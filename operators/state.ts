@@ -155,7 +155,7 @@ export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows 
   }
 
   clear(): void {
-    for (const key of [...this.keys()]) this.delete(key)
+    for (const key of Array.from(this.keys())) this.delete(key)
   }
 
   keys(): IterableIterator<K> {

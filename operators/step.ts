@@ -10,7 +10,7 @@ export const map =
     try {
       result = fn(value)
     } catch (error) {
-      const again = context.recover(error, key, () => fn(value))
+      const again = context.recover({ error, key, value }, () => fn(value))
       if (again === undefined) return
       result = again.value
     }
@@ -26,7 +26,7 @@ export const filter =
     try {
       kept = predicate(value)
     } catch (error) {
-      const again = context.recover(error, key, () => predicate(value))
+      const again = context.recover({ error, key, value }, () => predicate(value))
       if (again === undefined) return
       kept = again.value
     }
@@ -43,7 +43,7 @@ export const flatMap =
     try {
       results = [...fn(value)]
     } catch (error) {
-      const again = context.recover(error, key, () => [...fn(value)])
+      const again = context.recover({ error, key, value }, () => [...fn(value)])
       if (again === undefined) return
       results = again.value
     }
@@ -59,7 +59,7 @@ export const keyBy =
     try {
       key = fn(value)
     } catch (error) {
-      const again = context.recover(error, before, () => fn(value))
+      const again = context.recover({ error, key: before, value }, () => fn(value))
       if (again === undefined) return
       key = again.value
     }

@@ -44,7 +44,7 @@ export class WindowOperator implements KeyedOperator {
     try {
       next = this.#add(held, value)
     } catch (error) {
-      const again = turn.recover(error, () => this.#add(held, value))
+      const again = turn.recover(error, value, () => this.#add(held, value))
       if (again === undefined) return
       next = again.value
     }
@@ -64,7 +64,7 @@ export class WindowOperator implements KeyedOperator {
     try {
       value = this.#aggregate.result(accumulator)
     } catch (error) {
-      const again = turn.recover(error, () => this.#aggregate.result(accumulator))
+      const again = turn.recover(error, accumulator, () => this.#aggregate.result(accumulator))
       if (again === undefined) {
         windows.delete(number)
         return

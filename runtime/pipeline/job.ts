@@ -38,7 +38,7 @@ export function job(name: string, define: (builder: JobBuilder) => void): JobDef
     schema: StandardSchemaV1,
     options: { time?: (value: unknown) => number } = {},
   ): Stream<unknown> => new Stream(builder, builder.source(sourceName, schema, options.time))
-  define({ source: source as SourceFunction, sink: (sinkName) => ({ sink: sinkName }) })
+  define({ source, sink: (sinkName) => ({ sink: sinkName }) })
   return { kind: JOB, name, graph: builder.build() }
 }
 

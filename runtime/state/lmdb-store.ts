@@ -99,6 +99,8 @@ export class LmdbStore implements Store {
       throw await failed(error)
     }
     if (this.#failure !== undefined) throw await failed(this.#failure)
+    // A read transaction that is still open would go on showing the store as it was before (S3).
+    this.#root.resetReadTxn()
   }
 
   async flushed(): Promise<void> {

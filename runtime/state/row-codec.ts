@@ -24,7 +24,7 @@ export interface Row {
 
 /** The bytes of a row; they are not reused and may be handed to a commit. */
 export function encodeRow(value: unknown, epoch: number): Uint8Array {
-  const bytes = packr.pack(value, RESERVE_START_SPACE + HEADER_BYTES) as Buffer
+  const bytes = packr.pack(value, RESERVE_START_SPACE + HEADER_BYTES)
   bytes[CRC_BYTES] = FORMAT
   bytes.writeUIntBE(epoch, CRC_BYTES + 1, 6)
   bytes.writeUInt32BE(crc32(bytes, CRC_BYTES), 0)

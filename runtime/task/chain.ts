@@ -174,7 +174,7 @@ class ChainBuilder {
   #contextOf(name: string): StepContext {
     const { failures, reject } = this.#options
     return {
-      recover: (error, key, again) => failures.recover(name, error, key, again),
+      recover: (failure, again) => failures.recover(name, failure, again),
       reject: (reason, key) => reject(reason, name, key),
     }
   }

@@ -11,6 +11,8 @@ export interface DeadLetter {
   readonly operator?: string
   readonly key?: Key
   readonly time?: Timestamp
+  /** What failed, when it was no record but the result of a timer's turn. */
+  readonly value?: unknown
   /** The original record as text when it is UTF-8 … */
   readonly text?: string
   /** … or in base64 when it is not. */

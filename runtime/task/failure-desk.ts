@@ -2,7 +2,7 @@
  * What happens when user code throws: try again as often as the operator's policy says, then set the
  * record aside in the dead letter, or fail the job. One key's failure never touches another key.
  */
-import type { Key } from '../../operators/operator.ts'
+import type { Failure } from '../../operators/operator.ts'
 import { reasonOf, UserCodeError } from '../errors.ts'
 
 /** 'fail' the job, or set the record aside after this many attempts. */
@@ -10,8 +10,8 @@ export type ErrorPolicy = 'fail' | { readonly deadLetterAfter: number }
 
 export interface FailureDeskOptions {
   readonly policyOf: (operator: string) => ErrorPolicy
-  /** Sets the current record aside. */
-  readonly setAside: (reason: string, operator: string, key: Key | undefined) => void
+  /** Sets the current record aside; what failed in a timer's turn is the value itself. */
+  readonly setAside: (reason: string, operator: string, failure: Failure) => void
   /** Names the place of the current record. */
   readonly place: () => string
 }
@@ -26,25 +26,24 @@ export class FailureDesk {
   /** @throws UserCodeError when the operator's policy is to fail. */
   recover<Out>(
     operator: string,
-    error: unknown,
-    key: Key | undefined,
+    failure: Failure,
     again: () => Out,
   ): { readonly value: Out } | undefined {
     const policy = this.#options.policyOf(operator)
-    if (policy === 'fail') throw this.#failure(operator, error, key)
-    let last = error
+    if (policy === 'fail') throw this.#fatal(operator, failure)
+    let last = failure.error
     for (let attempt = 2; attempt <= policy.deadLetterAfter; attempt++) {
       try {
         return { value: again() }
-      } catch (failure) {
-        last = failure
+      } catch (error) {
+        last = error
       }
     }
-    this.#options.setAside(`operator '${operator}' failed: ${reasonOf(last)}`, operator, key)
+    this.#options.setAside(`operator '${operator}' failed: ${reasonOf(last)}`, operator, failure)
     return undefined
   }
 
-  #failure(operator: string, error: unknown, key: Key | undefined): UserCodeError {
+  #fatal(operator: string, { error, key }: Failure): UserCodeError {
     const place = this.#options.place()
     const named = key === undefined ? undefined : JSON.stringify(key)
     const ofKey = named === undefined ? '' : ` for key ${named}`

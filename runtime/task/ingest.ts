@@ -46,7 +46,7 @@ export class Ingest {
   isRunning = false
   #push: Push = () => undefined
   #isWaiting = false
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(options: IngestOptions) {
     const { eventTime } = options
@@ -79,7 +79,7 @@ export class Ingest {
     this.input
       .ready()
       .catch((error: unknown) => {
-        this.#failure = error
+        this.#failure = error instanceof Error ? error : new Error(String(error))
       })
       .finally(() => {
         this.#isWaiting = false

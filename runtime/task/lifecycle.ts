@@ -58,7 +58,7 @@ interface Context {
 export class Lifecycle {
   readonly #options: LifecycleOptions
   readonly #stopBackoff = new AbortController()
-  #actor: ReturnType<Lifecycle['_actor']> | undefined
+  #actor: ReturnType<Lifecycle['makeActor']> | undefined
   #task: Task | undefined
   #stopping = false
   restarts = 0
@@ -79,13 +79,13 @@ export class Lifecycle {
 
   /** Runs to an end. @throws the failure that was final, or the last one when attempts are used up. */
   async run(): Promise<TaskEnd> {
-    const actor = this._actor()
+    const actor = this.makeActor()
     this.#actor = actor
     return await new Promise<TaskEnd>((resolve, reject) => {
       actor.subscribe({
         next: (snapshot) => {
           if (snapshot.status !== 'done') return
-          if (snapshot.value === 'failed') reject(snapshot.context.error as Error)
+          if (snapshot.value === 'failed') reject(snapshot.context.error)
           else resolve(snapshot.value === 'finished' ? 'finished' : 'stopped')
         },
         error: reject,
@@ -118,8 +118,8 @@ export class Lifecycle {
     if (this.#stopping) this.#task.stop()
   }
 
-  /** The machine; public in name only because its type is taken from it. */
-  _actor() {
+  /** The machine. Not private, because its type is taken from it. */
+  makeActor() {
     const { clock, restart, onRestart } = this.#options
     const machine = setup({
       types: { context: {} as Context, events: {} as { readonly type: 'stop' } },

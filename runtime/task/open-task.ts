@@ -54,14 +54,15 @@ const TASK = '0'
  * @throws StateError when the state is of another job or shape; ConfigError, DataLossError of inputs and sinks.
  */
 export async function openTask(setup: TaskSetup): Promise<Task> {
-  const task = await new TaskBuilder(setup).build()
+  let task: Task | undefined
   try {
+    task = await new TaskBuilder(setup).build()
     await task.open()
+    return task
   } catch (error) {
-    await task.close()
+    await (task ?? setup.store).close()
     throw error
   }
-  return task
 }
 
 class TaskBuilder {
@@ -73,6 +74,7 @@ class TaskBuilder {
   readonly #operators
   readonly #outboxes = new Map<string, Outbox>()
   #task: Task | undefined
+  #isFiring = false
 
   constructor(setup: TaskSetup) {
     const { store, graph, sources, sinks, tables, newRun, clock } = setup
@@ -105,8 +107,8 @@ class TaskBuilder {
           input,
           schema,
           eventTime,
-          reject: (reason) => this.#setAside(reason, undefined, undefined),
-          onWatermark: () => this.#task?.onWatermark() ?? true,
+          reject: (reason) => this.#setAside(reason, {}),
+          onWatermark: () => this.#fire(),
           onReady: () => this.#task?.notify(),
           onRead: () => onMoment('read'),
         }),
@@ -127,7 +129,8 @@ class TaskBuilder {
       cache,
       now: () => clock.now(),
       failures: this.#failureDesk(),
-      reject: (reason, operator, key) => this.#setAside(reason, operator, key as Key),
+      reject: (reason, operator, key) =>
+        this.#setAside(reason, { operator, key: key as Key | undefined }),
       late: (operator) => (_value, time, key) => this.#late(operator, time, key),
     })
     for (const ingest of this.#ingests)
@@ -188,14 +191,23 @@ class TaskBuilder {
   #failureDesk(): FailureDesk {
     return new FailureDesk({
       policyOf: this.#setup.policyOf,
-      setAside: (reason, operator, key) => this.#setAside(reason, operator, key),
+      setAside: (reason, operator, { key, value }) =>
+        this.#setAside(reason, { operator, key, value }),
       place: () => this.#place(),
     })
   }
 
+  /** Timers fire between records: what fails in their turns is no fault of the record before them. */
+  #fire(): boolean {
+    this.#isFiring = true
+    const isAll = this.#task?.onWatermark() ?? true
+    this.#isFiring = false
+    return isAll
+  }
+
   /** The record being worked on. A chain is synchronous: at most one input is inside a batch's loop. */
   #current(): Ingest | undefined {
-    return this.#ingests.find((ingest) => ingest.isRunning)
+    return this.#isFiring ? undefined : this.#ingests.find((ingest) => ingest.isRunning)
   }
 
   #place(): string {
@@ -203,12 +215,18 @@ class TaskBuilder {
     return at === undefined ? 'a timer' : at.batch.placeOf(at.index)
   }
 
-  #setAside(reason: string, operator: string | undefined, key: Key | undefined): void {
+  #setAside(
+    reason: string,
+    at: { readonly operator?: string; readonly key?: Key | undefined; readonly value?: unknown },
+  ): void {
+    const { operator, key, value } = at
     this.#counters.deadLettered += 1
     this.#keep({
       reason,
       ...(operator !== undefined && { operator }),
       ...(key !== undefined && { key }),
+      // The value of a timer's turn has no record in the input: it is kept itself.
+      ...(value !== undefined && this.#current() === undefined && { value }),
     })
   }
 

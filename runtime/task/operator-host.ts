@@ -180,15 +180,19 @@ export class OperatorHost implements Turn {
     const { undo } = this.#actors
     invariant(undo !== null, `a turn of '${this.name}' rolls back without a savepoint`)
     this.#actors.undo = null
-    for (const takeBack of undo.reverse()) takeBack()
+    for (const takeBack of undo.toReversed()) takeBack()
     this.#actors.undo = []
     this.#sides.length = this.#saved
     this.#values.length = this.#saved
     this.#times.length = this.#saved
   }
 
-  recover<Out>(error: unknown, again: () => Out): { readonly value: Out } | undefined {
-    return this.#options.failures.recover(this.name, error, this.#key, again)
+  recover<Out>(
+    error: unknown,
+    value: unknown,
+    again: () => Out,
+  ): { readonly value: Out } | undefined {
+    return this.#options.failures.recover(this.name, { error, key: this.#key, value }, again)
   }
 
   write(writer: StoreWriter, epoch: number): void {

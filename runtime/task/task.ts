@@ -120,6 +120,8 @@ export class Task {
       for (const ingest of ingests) await ingest.open(this.#parts.last?.inputs[ingest.input.id])
     // What a sink says at its opening (a stream's base) is committed before the first row leaves.
     for (const delivery of deliveries) await delivery.openSink()
+    // Silence is counted from here: an input that is slow to begin is not idle yet.
+    for (const ingest of ingests) ingest.lastRecordAt = this.#clock.monotonic()
     await this.#commitNow()
     for (const delivery of deliveries) {
       delivery.start()

@@ -27,7 +27,7 @@ export class SimulatedProcess {
   #letFlushPass = (): void => undefined
   task: Task | undefined
   end: TaskEnd | undefined
-  failure: unknown
+  failure: Error | undefined
 
   constructor(setup: ProcessSetup) {
     this.#setup = setup
@@ -40,7 +40,7 @@ export class SimulatedProcess {
   /** Opens the task and runs it; what comes of it is found in `end` or `failure`. */
   start(): void {
     this.#run().catch((error: unknown) => {
-      if (this.#isAlive) this.failure = error
+      if (this.#isAlive) this.failure = error instanceof Error ? error : new Error(String(error))
     })
   }
 

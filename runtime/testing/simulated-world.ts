@@ -1,7 +1,7 @@
 /** Everything around a job in a test: what outlives its processes, and the process that lives now. */
 import type { Key } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, UnavailableError } from '../errors.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { readState } from '../state/state-entry.ts'
@@ -25,7 +25,9 @@ import {
   type TestOptions,
 } from './test-options.ts'
 
-type Death = 'crash' | 'kill'
+/** How a process ends: a crash loses what was not flushed, a kill nothing that was committed. */
+export type Death =
+  { readonly kind: 'crash'; readonly keptCommits: number } | { readonly kind: 'kill' }
 
 const OUTBOX_BYTES_MAX = 64 * 1024 * 1024
 
@@ -104,7 +106,7 @@ export class SimulatedWorld {
   #end(death: Death): void {
     this.#process.die()
     this.#disk = this.#disk.copy()
-    if (death === 'crash') this.#disk.losePower()
+    if (death.kind === 'crash') this.#disk.losePower(death.keptCommits)
   }
 
   /** The process dies now, and the next one starts. */
@@ -153,6 +155,10 @@ export class SimulatedWorld {
     this.#process.releaseFlushes()
   }
 
+  failFlush(): void {
+    this.#disk.flushFailure = new UnavailableError('the disk failed to flush; it was told to')
+  }
+
   async close(): Promise<void> {
     await this.#process.task?.close()
     this.#process.die()
@@ -160,7 +166,9 @@ export class SimulatedWorld {
 
   /** The death that waits for its moment, in words. */
   get waitingDeath(): string | undefined {
-    return this.#armed && `a ${this.#armed.death} was to come at the moment '${this.#armed.at}'`
+    return (
+      this.#armed && `a ${this.#armed.death.kind} was to come at the moment '${this.#armed.at}'`
+    )
   }
 
   // ── inputs and time ────────────────────────────────────────────────────────────────────────────

@@ -18,11 +18,15 @@ import type { DeadLetter } from '../task/dead-letter.ts'
 import { type Counters, NO_COUNTERS, readEpochRow } from '../task/meta.ts'
 import type { Moment } from '../task/task.ts'
 import { copyOf } from './memory-source.ts'
-import { SimulatedWorld } from './simulated-world.ts'
+import { type Death, SimulatedWorld } from './simulated-world.ts'
 import { checkOptions, namesOf, type TestChanges, type TestOptions } from './test-options.ts'
 
-/** How a process ends: 'crash' loses what was not flushed, 'kill' nothing that was committed. */
-type Death = 'crash' | 'kill'
+export interface CrashOptions {
+  /** The moment of the commit protocol at which it comes; default: now. */
+  readonly at?: Moment
+  /** How many of the commits that were not flushed the disk has kept all the same; default none. */
+  readonly keptCommits?: number
+}
 
 interface Step {
   /** A process that dies right here, and not at a moment to come, has not flushed what was before. */
@@ -96,16 +100,22 @@ export class TestJob {
 
   /**
    * The machine loses power: what was not flushed is lost. Then the job starts again.
-   * @param at the crash comes at the next such moment of the commit protocol, instead of now; of
-   *   several that wait, only the last comes.
+   * @param when now, or at the next such moment of the commit protocol; of several deaths that wait
+   *   for a moment, only the last comes.
    */
-  crash(at?: Moment): void {
-    this.#die('crash', at)
+  crash(when: Moment | CrashOptions = {}): void {
+    const { at, keptCommits = 0 } = typeof when === 'string' ? { at: when } : when
+    this.#die({ kind: 'crash', keptCommits }, at)
   }
 
   /** The process is killed: what was committed is still there, flushed or not. Then it starts again. */
   kill(at?: Moment): void {
-    this.#die('kill', at)
+    this.#die({ kind: 'kill' }, at)
+  }
+
+  /** The next flush fails, as on a broken disk: that ends the job. */
+  failFlush(): void {
+    this.#step(async () => this.#world.failFlush())
   }
 
   /** Stops the job in order, and starts it again on its state; with other settings, if given. */

@@ -18,6 +18,8 @@ interface Bucket {
   readonly time: Timestamp
   /** Keys in the order in which they asked. */
   keys: Key[]
+  /** How many of the keys asked in earlier runs: they come first. */
+  earlierKeys: number
   /** How many of the keys are in rows of the store. */
   storedKeys: number
   /** Rows of the store to remove once the time has fired. */
@@ -121,7 +123,7 @@ export class TimerQueue {
   #bucketOf(time: Timestamp): Bucket {
     let bucket = this.#buckets.get(time)
     if (bucket === undefined) {
-      bucket = { time, keys: [], storedKeys: 0, rows: [], next: 0 }
+      bucket = { time, keys: [], earlierKeys: 0, storedKeys: 0, rows: [], next: 0 }
       this.#buckets.set(time, bucket)
       this.#times.push(time)
     }
@@ -175,12 +177,14 @@ export class TimerQueue {
       const rowKey = Buffer.from(row.key)
       const bucket = this.#bucketOf(this.#unreadTime)
       const { value } = decodeRow(row.value, `a timer row for time ${this.#unreadTime}`)
+      const keys = value as Key[]
       bucket.keys = [
-        ...bucket.keys.slice(0, bucket.storedKeys),
-        ...(value as Key[]),
-        ...bucket.keys.slice(bucket.storedKeys),
+        ...bucket.keys.slice(0, bucket.earlierKeys),
+        ...keys,
+        ...bucket.keys.slice(bucket.earlierKeys),
       ]
-      bucket.storedKeys += (value as Key[]).length
+      bucket.earlierKeys += keys.length
+      bucket.storedKeys += keys.length
       bucket.rows.push(rowKey)
       this.#unread = Buffer.concat([rowKey, Buffer.from([0])])
     }

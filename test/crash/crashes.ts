@@ -102,6 +102,7 @@ function drawLimits(random: () => number, epochs: Crashes['epochs'] = 'any'): st
 }
 
 async function stopWhenDone(life: Life, isDone: () => Promise<boolean>): Promise<void> {
+  await life.opened
   let isOver = false
   void life.ended.then(() => (isOver = true))
   while (!isOver && !(await isDone())) await new Promise((resolve) => setTimeout(resolve, 20))

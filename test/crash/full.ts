@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { generateRatings } from '../../jobs/ratings-generator.ts'
 import type { Rating } from '../../jobs/schemas.ts'
-import { Admin } from '../support/jetstream.ts'
+import { Admin, until } from '../support/jetstream.ts'
 import { NatsServer } from '../support/nats-server.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 import { type Outcome, runThroughCrashes } from './crashes.ts'
@@ -89,15 +89,30 @@ function tell(outcome: Outcome, more: string): void {
 
 /** In the order of the file; in batch the time is told at its end only, so that nothing is late. */
 async function fileToFile(): Promise<string[]> {
-  const path = join(folder, 'latest.jsonl')
+  const problems: string[] = []
+  let left = Math.ceil(kills / 5)
+  // A batch is soon over: it is run again and again, from a fresh state, until all kills are done.
+  for (let round = 1; left > 0 && round <= kills; round++) {
+    const { kills: died, problems: found } = await fileRound(round, left)
+    left -= died
+    problems.push(...found)
+  }
+  return problems
+}
+
+async function fileRound(
+  round: number,
+  killsLeft: number,
+): Promise<{ kills: number; problems: string[] }> {
+  const path = join(folder, `latest-${round}.jsonl`)
   const outcome = await runThroughCrashes({
-    seed,
-    kills: Math.ceil(kills / 10),
+    seed: seed + round,
+    kills: killsLeft,
     deaths: ['outside', 'opening', 'written', 'flushed', 'applied', 'read'],
     life: {
       job: 'latest-rating',
       mode: 'batch',
-      stateDir: join(folder, 'file-state'),
+      stateDir: join(folder, `file-state-${round}`),
       set: [
         `sources.ratings.file.path=${file}`,
         'sources.ratings.eventTime.order=unordered',
@@ -108,7 +123,7 @@ async function fileToFile(): Promise<string[]> {
   })
   tell(outcome, '')
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
-  return differences(lines, latestRatings(ratings))
+  return { kills: outcome.kills, problems: differences(lines, latestRatings(ratings)) }
 }
 
 async function streamToStream(writing: Writing, share: number): Promise<string[]> {
@@ -127,6 +142,7 @@ async function streamToStream(writing: Writing, share: number): Promise<string[]
     await scene.connected()
     await admin.appendTexts('ratings', [JSON.stringify(closingRating(part))])
   })
+  await until(async () => (await admin.lastSequence('RATINGS')) > 0, 'the first message')
   // It is away for 150 ms on average, and a client needs a while to find it again.
   const crashes = new ServerCrashes(server, {
     random: randomFrom(seed + 1),
@@ -134,7 +150,9 @@ async function streamToStream(writing: Writing, share: number): Promise<string[]
     aliveMsMax: Math.max(500, (2_000 * seconds) / Math.ceil(serverKills * share) - 1_000),
     awayMsMax: 300,
   })
-  const appended = crashes.finished().then(() => closed)
+  // A failure of either ends the scene; it is awaited where the lives are over.
+  const appended = Promise.all([crashes.finished(), closed])
+  appended.catch(() => undefined)
   try {
     const outcome = await runThroughCrashes({
       seed,

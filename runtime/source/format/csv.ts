@@ -268,6 +268,7 @@ export class CsvCutter implements Cutter {
 function objectMaker(names: readonly string[]): (fields: readonly unknown[]) => unknown {
   const fields = names.map((name, i) => `[${JSON.stringify(name)}]: f[${i}]`).join(', ')
   try {
+    // oxlint-disable-next-line typescript/no-implied-eval -- see above
     return new Function('f', `return { ${fields} }`) as (fields: readonly unknown[]) => unknown
   } catch {
     // Where code generation is forbidden.
