@@ -14,6 +14,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    globalSetup: './test/support/global-setup.ts',
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

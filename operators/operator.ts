@@ -45,6 +45,8 @@ export interface Turn {
   readonly key: Key
   /** The cells of the operator's StateSpec, in its order. */
   readonly cells: readonly StateCell[]
+  /** The first cell: what most operators have, without the way through an array. */
+  readonly cell: StateCell
   /** How far event time has come for this operator; never goes back (I5). */
   readonly watermark: Timestamp
   /** Processing time of this turn, from the job's Clock. */

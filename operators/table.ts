@@ -16,7 +16,7 @@ export class TableOperator implements KeyedOperator {
   readonly state = { version: 1, cells: { row: value<TableRow>() } }
 
   onRecord(turn: Turn, record: unknown, time: Timestamp): void {
-    const row = turn.cells[0] as ValueCell<TableRow>
+    const row = turn.cell as ValueCell<TableRow>
     const held = row.get()
     if (held === undefined || time >= held.time) row.set({ value: record, time })
   }
@@ -29,7 +29,7 @@ export class WindowTableOperator implements KeyedOperator {
   readonly state = { version: 1, cells: { rows: map<Timestamp, unknown>() } }
 
   onRecord(turn: Turn, record: unknown, time: Timestamp): void {
-    const rows = turn.cells[0] as MapCell<Timestamp, unknown>
+    const rows = turn.cell as MapCell<Timestamp, unknown>
     rows.set(time, record)
   }
 

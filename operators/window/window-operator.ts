@@ -37,7 +37,7 @@ export class WindowOperator implements KeyedOperator {
       turn.late(value, time)
       return
     }
-    const windows = turn.cells[0] as Windows
+    const windows = turn.cell as Windows
     const number = this.#number
     const held = windows.get(number)
     let next: unknown
@@ -55,7 +55,7 @@ export class WindowOperator implements KeyedOperator {
   }
 
   onTimer(turn: Turn, time: Timestamp, _clock: TimerClock): void {
-    const windows = turn.cells[0] as Windows
+    const windows = turn.cell as Windows
     if (time !== this.#lastTime) this.#moveTo(time)
     const number = this.#number
     const accumulator = windows.get(number)

@@ -5,7 +5,8 @@ import { FileSource } from '../source/file-source.ts'
 import { decodeJson } from '../source/format/json.ts'
 import { type Generate, GeneratorSource } from '../source/generator-source.ts'
 import { logSource } from '../source/log-source.ts'
-import type { Source } from '../source/source.ts'
+import type { Decode } from '../source/format/format.ts'
+import { type Source, Undecodable } from '../source/source.ts'
 import type { EventTimeOptions } from '../time/event-time.ts'
 import type { Connections } from './connections.ts'
 import { defaultOf } from './load-job.ts'
@@ -57,17 +58,21 @@ export async function makeSource(options: SourceOptions): Promise<Source> {
 }
 
 function logOptions({ name, source, manifest, context }: SourceOptions) {
-  const { recordBytesMax } = manifest.limits
   return {
     name,
-    decode: decodeJson,
+    decode: jsonUpTo(manifest.limits.recordBytesMax),
     until: context.mode === 'batch' ? ('end-at-open' as const) : undefined,
     onDataLoss: source.onDataLoss,
     clock: context.clock,
-    recordBytesMax,
     onRetry: (message: string) => context.log.warn({ source: name }, message),
     onSkip: (message: string) => context.log.warn({ source: name }, message),
   }
+}
+
+/** Decodes JSON of at most so many bytes; more goes to the dead letter undecoded. */
+function jsonUpTo(bytesMax: number): Decode {
+  const tooLong = new Undecodable(`longer than ${bytesMax} bytes (limits.recordBytes)`)
+  return (bytes) => (bytes.length > bytesMax ? tooLong : decodeJson(bytes))
 }
 
 async function loadGenerator(file: string): Promise<Generate> {

@@ -14,6 +14,7 @@ export interface ActorHome {
 export class KeyActor implements CellOwner {
   // What every record touches comes first: it then shares a cache line.
   readonly key: Key
+  readonly cell: StateCell
   readonly cells: readonly StateCell[]
   /** Used since the cache last looked: a second chance before eviction. */
   used = true
@@ -32,6 +33,7 @@ export class KeyActor implements CellOwner {
     this.#home = home
     this.key = key
     this.cells = specs.map((spec) => spec.make(this))
+    this.cell = this.cells[0] as StateCell
   }
 
   get undo(): (() => void)[] | null {

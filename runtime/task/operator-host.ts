@@ -8,12 +8,13 @@
 import type { Key, KeyedOperator, Push, TimerClock, Turn } from '../../operators/operator.ts'
 import type { StateCell } from '../../operators/state.ts'
 import type { Timestamp } from '../../operators/time.ts'
-import { invariant } from '../errors.ts'
+import { invariant, InvariantError } from '../errors.ts'
 import type { StoreWriter } from '../state/store.ts'
 import type { TimerQueue } from '../time/timer-queue.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
 import type { ActorCache } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
+import type { KeyActor } from './key-actor.ts'
 
 /** Where the outputs of an operator go. */
 export interface HostOutputs {
@@ -43,8 +44,7 @@ export class OperatorHost implements Turn {
   readonly #options: OperatorHostOptions
   readonly #actors: ActorCache
   readonly #watermark: WatermarkHolder
-  #cells: readonly StateCell[] = []
-  #key: Key = ''
+  #actor: KeyActor | undefined
   /** Results of the current turn: side ('' is the main output), value and time, in three columns. */
   readonly #sides: string[] = []
   readonly #values: unknown[] = []
@@ -67,12 +67,22 @@ export class OperatorHost implements Turn {
     return this.#actors
   }
 
+  /** The key whose turn it is. */
+  get #current(): KeyActor {
+    if (this.#actor === undefined) throw new InvariantError(`'${this.name}' is used during a turn`)
+    return this.#actor
+  }
+
   get key(): Key {
-    return this.#key
+    return this.#current.key
   }
 
   get cells(): readonly StateCell[] {
-    return this.#cells
+    return this.#current.cells
+  }
+
+  get cell(): StateCell {
+    return this.#current.cell
   }
 
   get watermark(): Timestamp {
@@ -130,14 +140,12 @@ export class OperatorHost implements Turn {
   }
 
   #begin(key: Key): void {
-    const actor = this.#actors.activate(key)
-    this.#cells = actor.cells
-    this.#key = key
+    this.#actor = this.#actors.activate(key)
   }
 
   #handOn(): void {
     const { main, sides, late } = this.#options.outputs
-    const key = this.#key
+    const { key } = this.#current
     for (let i = 0; i < this.#values.length; i++) {
       const name = this.#sides[i] as string
       const [value, time] = [this.#values[i], this.#times[i] as Timestamp]
@@ -168,7 +176,7 @@ export class OperatorHost implements Turn {
 
   wakeAt(time: Timestamp, clock: TimerClock): void {
     const { eventTimers, processingTimers } = this.#options
-    ;(clock === 'event' ? eventTimers : processingTimers).add(time, this.#key)
+    ;(clock === 'event' ? eventTimers : processingTimers).add(time, this.key)
   }
 
   savepoint(): void {
@@ -192,7 +200,7 @@ export class OperatorHost implements Turn {
     value: unknown,
     again: () => Out,
   ): { readonly value: Out } | undefined {
-    return this.#options.failures.recover(this.name, { error, key: this.#key, value }, again)
+    return this.#options.failures.recover(this.name, { error, key: this.key, value }, again)
   }
 
   write(writer: StoreWriter, epoch: number): void {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { JetStreamLog } from '../../runtime/log/jetstream-log.ts'
 import { encodeHeaders, JetStreamPublisher } from '../../runtime/log/jetstream-publisher.ts'
 import { logConformance } from '../conformance/log-conformance.ts'
-import { Admin } from '../support/jetstream.ts'
+import { Admin, until } from '../support/jetstream.ts'
 import { NatsServer } from '../support/nats-server.ts'
 
 let server: NatsServer
@@ -42,7 +42,12 @@ logConformance('JetStreamLog', async () => {
     purge: (stream, upTo) => admin.api.purgeStream(stream, upTo + 1),
     async recreate(stream) {
       await admin.api.deleteStream(stream)
+      await until(
+        async () => (await admin.api.streamInfo(stream)) === undefined,
+        'a deleted stream',
+      )
       await admin.makeStream(stream)
+      await until(async () => (await admin.lastSequence(stream)) === 0, 'an empty stream')
     },
     async close() {
       await log.close()
