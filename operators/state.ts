@@ -98,9 +98,11 @@ export class ValueCell<Value> implements StateCell {
 export const INLINE_ENTRIES_MAX = 16
 
 /**
- * A map of a key, kept in insertion order. The first entry lives in the cell itself: most maps (the
- * open windows of a key) have one, and a Map of its own would cost each key half a kilobyte and each
- * access two cache misses.
+ * A map of a key. Its order is that of the keys, numbers before texts, and not that of insertion:
+ * so it is the same after a load from rows and after a turn that was taken back (I9).
+ *
+ * The first entry lives in the cell itself: most maps (the open windows of a key) have one, and a Map
+ * of its own would cost each key half a kilobyte and each access two cache misses.
  */
 export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows {
   readonly #owner: CellOwner
@@ -109,6 +111,8 @@ export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows 
   #oneValue: Value | undefined = undefined
   /** All entries, once there was a second one. */
   #many: Map<K, Value> | undefined = undefined
+  /** The keys of all entries in order, once asked for and until a key comes or goes. */
+  #order: readonly K[] | undefined = undefined
   /** Keys put or removed since the last commit; kept only while entries have rows of their own. */
   #changes: Set<K> | undefined = undefined
 
@@ -155,34 +159,48 @@ export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows 
   }
 
   clear(): void {
-    for (const key of Array.from(this.keys())) this.delete(key)
+    for (const key of this.#ordered()) this.delete(key)
   }
 
   keys(): IterableIterator<K> {
-    return this.#all().keys()
+    return this.#ordered().values()
   }
 
   values(): IterableIterator<Value> {
-    return this.#all().values()
+    return this.#ordered()
+      .map((key) => this.get(key) as Value)
+      .values()
   }
 
   entries(): IterableIterator<[K, Value]> {
-    return this.#all().entries()
+    return this.#ordered()
+      .map((key): [K, Value] => [key, this.get(key) as Value])
+      .values()
   }
 
   [Symbol.iterator](): IterableIterator<[K, Value]> {
-    return this.#all().entries()
+    return this.entries()
+  }
+
+  /** The keys in their order, as they are now. */
+  #ordered(): readonly K[] {
+    if (this.#many === undefined) return this.#oneValue === undefined ? [] : [this.#oneKey as K]
+    this.#order ??= Array.from(this.#many.keys()).toSorted(compareEntryKeys)
+    return this.#order
   }
 
   #put(key: K, value: Value): void {
-    if (this.#many !== undefined) this.#many.set(key, value)
-    else if (this.#oneValue === undefined || this.#oneKey === key) {
+    if (this.#many !== undefined) {
+      this.#many.set(key, value)
+      if (this.#many.size !== this.#order?.length) this.#order = undefined
+    } else if (this.#oneValue === undefined || this.#oneKey === key) {
       this.#oneKey = key
       this.#oneValue = value
     } else this.#all().set(key, value)
   }
 
   #drop(key: K): void {
+    this.#order = undefined
     if (this.#many === undefined) this.#oneValue = undefined
     else this.#many.delete(key)
   }
@@ -247,6 +265,12 @@ export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows 
   restoreEntry(key: EntryKey, value: unknown): void {
     this.#put(key as K, value as Value)
   }
+}
+
+/** Numbers by size, then texts by their UTF-16 code units. */
+function compareEntryKeys(a: EntryKey, b: EntryKey): number {
+  if (typeof a !== typeof b) return typeof a === 'number' ? -1 : 1
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** A list of a key: grows at its end, shrinks at either end. */

@@ -186,7 +186,7 @@ export class FileInput implements SourceInput {
     const start = this.#start
     this.#start = next
     this.#line = records.line
-    if (records.values.length > 0) {
+    if (records.count > 0) {
       this.bytesRead += next - start
       this.#refuseOversized(records)
       return this.#batch(records, this.#buffer, next)
@@ -216,10 +216,10 @@ export class FileInput implements SourceInput {
 
   #refuseOversized(records: CutRecords): void {
     const { recordBytesMax } = this.#options
-    const { starts, ends, values } = records
-    if ((ends.at(-1) as number) - (starts[0] as number) <= recordBytesMax) return
-    for (const [i, start] of starts.entries()) {
-      if ((ends[i] as number) - start > recordBytesMax) values[i] = this.#tooLong
+    const { starts, ends, values, count } = records
+    if ((ends[count - 1] as number) - (starts[0] as number) <= recordBytesMax) return
+    for (let i = 0; i < count; i++) {
+      if ((ends[i] as number) - (starts[i] as number) > recordBytesMax) values[i] = this.#tooLong
     }
   }
 

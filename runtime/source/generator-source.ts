@@ -2,7 +2,13 @@
  * Records that a module makes. Deterministic generators replay: the position is how many were taken,
  * and after a restart as many are passed over.
  */
-import { type PollResult, type Source, type SourceInput, type InputPosition, Undecodable } from './source.ts'
+import {
+  type PollResult,
+  type Source,
+  type SourceInput,
+  type InputPosition,
+  Undecodable,
+} from './source.ts'
 import { decodeJson } from './format/json.ts'
 import type { Clock } from '../time/clock.ts'
 
@@ -72,7 +78,9 @@ class GeneratorInput implements SourceInput {
     const first = this.#taken
     this.#taken += items.length
     return {
-      values: items.map((item) => (typeof item === 'string' ? decodeJson(Buffer.from(item)) : item)),
+      values: items.map((item) =>
+        typeof item === 'string' ? decodeJson(Buffer.from(item)) : item,
+      ),
       times: this.#startedAt,
       after: this.#position(),
       placeOf: (index) => `${this.#options.name}#${first + index + 1}`,

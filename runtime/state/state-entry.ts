@@ -13,6 +13,8 @@ export interface StoredCell {
   readonly content: unknown
 }
 
+type Entry = [key: unknown, value: unknown]
+
 export interface StoredState {
   readonly cells: readonly StoredCell[]
   /** The epoch that last changed the key. */
@@ -45,16 +47,18 @@ export function readState(
     const colon = cell.lastIndexOf(':')
     const kind = cell.slice(colon + 1) as CellKind
     const inline = (value as unknown[])[i]
-    const entries = (): unknown[] =>
+    const entries = (): Entry[] =>
       store
         .range('state', entryRange(rowKey, i))
         .map((row) => [entryOf(row.key, rowKey), decodeRow(row.value, what).value])
     const content =
       kind === 'value' ? inline : inline === null ? entries() : pairs(inline as unknown[])
+    // A list's entries are under their indexes.
+    if (kind === 'list') (content as Entry[]).sort(([a], [b]) => Number(a) - Number(b))
     return { name: cell.slice(0, colon), kind, content }
   })
   return { cells: stored, epoch }
 }
 
-const pairs = (flat: readonly unknown[]): unknown[] =>
+const pairs = (flat: readonly unknown[]): Entry[] =>
   Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]])

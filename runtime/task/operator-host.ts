@@ -49,6 +49,8 @@ export class OperatorHost implements Turn {
   readonly #sides: string[] = []
   readonly #values: unknown[] = []
   readonly #times: Timestamp[] = []
+  /** How many of the columns' places are taken; they are reused, not cut, which would cost more than the turn. */
+  #count = 0
   #saved = 0
   /** Results handed on by timers: windows fired, alarms rung. */
   fired = 0
@@ -97,7 +99,7 @@ export class OperatorHost implements Turn {
   readonly push: Push = (value, time, key) => {
     this.#begin(key as Key)
     this.#operator.onRecord(this, value, time)
-    if (this.#values.length > 0) this.#handOn()
+    if (this.#count > 0) this.#handOn()
   }
 
   /** Fires what is due in event time; returns false when the budget ran out before it was all. */
@@ -133,8 +135,8 @@ export class OperatorHost implements Turn {
   #onTimer(time: Timestamp, key: Key, clock: TimerClock): void {
     this.#begin(key)
     this.#operator.onTimer(this, time, clock)
-    if (this.#values.length > 0) {
-      this.fired += this.#values.length
+    if (this.#count > 0) {
+      this.fired += this.#count
       this.#handOn()
     }
   }
@@ -146,16 +148,14 @@ export class OperatorHost implements Turn {
   #handOn(): void {
     const { main, sides, late } = this.#options.outputs
     const { key } = this.#current
-    for (let i = 0; i < this.#values.length; i++) {
+    for (let i = 0; i < this.#count; i++) {
       const name = this.#sides[i] as string
       const [value, time] = [this.#values[i], this.#times[i] as Timestamp]
       if (name === MAIN) main(value, time, key)
       else if (sides[name] !== undefined) sides[name](value, time, key)
       else if (name === LATE) late(value, time, key)
     }
-    this.#sides.length = 0
-    this.#values.length = 0
-    this.#times.length = 0
+    this.#count = 0
     this.#actors.undo = null
   }
 
@@ -164,9 +164,10 @@ export class OperatorHost implements Turn {
   }
 
   emitTo(side: string, value: unknown, time: Timestamp): void {
-    this.#sides.push(side)
-    this.#values.push(value)
-    this.#times.push(time)
+    const at = this.#count++
+    this.#sides[at] = side
+    this.#values[at] = value
+    this.#times[at] = time
   }
 
   late(value: unknown, time: Timestamp): void {
@@ -181,7 +182,7 @@ export class OperatorHost implements Turn {
 
   savepoint(): void {
     this.#actors.undo = []
-    this.#saved = this.#values.length
+    this.#saved = this.#count
   }
 
   rollback(): void {
@@ -190,9 +191,7 @@ export class OperatorHost implements Turn {
     this.#actors.undo = null
     for (const takeBack of undo.toReversed()) takeBack()
     this.#actors.undo = []
-    this.#sides.length = this.#saved
-    this.#values.length = this.#saved
-    this.#times.length = this.#saved
+    this.#count = this.#saved
   }
 
   recover<Out>(

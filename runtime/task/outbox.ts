@@ -168,20 +168,34 @@ export class Outbox {
 
 /** Cuts messages into one row: joined once, encoded once. */
 function cutRow(first: number, parts: readonly (string | Uint8Array)[]): OutboxRow {
+  return allText(parts) ? cutText(first, parts) : cutBytes(first, parts)
+}
+
+function allText(parts: readonly (string | Uint8Array)[]): parts is readonly string[] {
+  for (let i = 0; i < parts.length; i++) if (typeof parts[i] !== 'string') return false
+  return true
+}
+
+function cutText(first: number, parts: readonly string[]): OutboxRow {
+  const text = parts.join('')
+  const size = Buffer.byteLength(text)
+  const bytes = Buffer.allocUnsafeSlow(size)
+  // Text with nothing beyond ASCII has as many bytes as characters, and is copied as it is.
+  const isAscii = size === text.length
+  bytes.write(text, isAscii ? 'latin1' : 'utf8')
   const ends = new Uint32Array(parts.length)
-  if (parts.every((part): part is string => typeof part === 'string')) {
-    const text = parts.join('')
-    const bytes = Buffer.from(text, 'utf8')
-    let end = 0
-    // Text without anything beyond ASCII has as many bytes as characters.
-    const ascii = bytes.length === text.length
-    for (const [i, part] of parts.entries()) {
-      end += ascii ? part.length : Buffer.byteLength(part)
-      ends[i] = end
-    }
-    return { first, bytes, ends }
+  let end = 0
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] as string
+    end += isAscii ? part.length : Buffer.byteLength(part)
+    ends[i] = end
   }
+  return { first, bytes, ends }
+}
+
+function cutBytes(first: number, parts: readonly (string | Uint8Array)[]): OutboxRow {
   const buffers = parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'utf8') : part))
+  const ends = new Uint32Array(parts.length)
   let end = 0
   for (const [i, buffer] of buffers.entries()) ends[i] = end += buffer.length
   return { first, bytes: Buffer.concat(buffers), ends }

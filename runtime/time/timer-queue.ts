@@ -93,11 +93,13 @@ export class TimerQueue {
         continue
       }
       const bucket = this.#buckets.get(this.#times.top) as Bucket
-      while (bucket.next < bucket.keys.length) {
+      while (bucket.next < bucket.keys.length && this.#times.top === bucket.time) {
         if (left === 0) return false
         left -= 1
         call(bucket.time, bucket.keys[bucket.next++] as Key)
       }
+      // A call may have asked for an earlier time: that comes before the rest of this one.
+      if (this.#times.top !== bucket.time) continue
       // Keys that asked for this very time during the loop have fired too; now it is over.
       this.#drop(bucket)
     }

@@ -46,20 +46,17 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 const { file, ratings } = theRatings()
 console.log(`seed ${seed} · ${ratings.length} ratings of ${flags.ratings || 'the generator'}`)
 
-const shares: Readonly<Record<Writing, number>> = { own: 1, shared: 0.2, sharedChained: 0.05 }
-const scenes: readonly (readonly [name: string, play: () => Promise<string[]>])[] = [
-  ['file to file', fileToFile],
-  ...Object.entries(shares).map(
-    ([writing, share]) =>
-      [
-        `JetStream to JetStream, ${writing} stream`,
-        () => streamToStream(writing as Writing, share),
-      ] as const,
-  ),
-].filter(([name]) => name.includes(flags.only))
+const scenes: Readonly<Record<string, () => Promise<string[]>>> = {
+  'file to file': fileToFile,
+  'stream to its own stream': () => streamToStream('own', 1),
+  // The slower ways to write get fewer ratings and fewer kills.
+  'stream to a shared stream, by ids': () => streamToStream('shared', 0.2),
+  'stream to a shared stream, chained': () => streamToStream('sharedChained', 0.05),
+}
+const played = Object.entries(scenes).filter(([name]) => name.includes(flags.only))
 
 let passed = 0
-for (const [name, play] of scenes) {
+for (const [name, play] of played) {
   const startedAt = performance.now()
   const problems = await play().catch((error: unknown) => [String(error)])
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0)
@@ -67,8 +64,8 @@ for (const [name, play] of scenes) {
   for (const problem of problems) console.log(`  ${problem}`)
   if (problems.length === 0) passed += 1
 }
-console.log(`${passed} of ${scenes.length} scenes passed (seed ${seed})`)
-process.exit(passed === scenes.length ? 0 : 1)
+console.log(`${passed} of ${played.length} scenes passed (seed ${seed})`)
+process.exit(passed === played.length ? 0 : 1)
 
 function theRatings(): { file: string; ratings: Rating[] } {
   if (flags.ratings !== '') {
@@ -127,7 +124,6 @@ async function fileRound(
 }
 
 async function streamToStream(writing: Writing, share: number): Promise<string[]> {
-  // The slower ways to write get fewer ratings and fewer kills.
   const part = ratings.slice(0, Math.ceil(ratings.length * share))
   const partFile = join(folder, `${writing}.csv`)
   writeFileSync(partFile, csvOfRatings(part))

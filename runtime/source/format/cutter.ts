@@ -11,29 +11,41 @@ export interface Cutter {
   cut(buffer: Buffer, start: number, end: number, isLast: boolean, into: CutRecords): number
 }
 
-/** The records of one batch and where each lies in its buffer. */
+/** The records of one batch and where each lies in its buffer. Its columns are as long as it may get. */
 export class CutRecords {
-  readonly values: unknown[] = []
-  readonly starts: number[] = []
-  readonly ends: number[] = []
+  readonly recordsMax: number
+  readonly #values: unknown[]
+  readonly starts: number[]
+  readonly ends: number[]
+  readonly lines: number[]
   /** Lines passed so far in the file; a quoted CSV field may hold several. */
   line: number
-  readonly lines: number[] = []
-  readonly recordsMax: number
+  count = 0
 
   constructor(line: number, recordsMax: number) {
     this.line = line
     this.recordsMax = recordsMax
+    this.#values = new Array<unknown>(recordsMax)
+    this.starts = new Array<number>(recordsMax).fill(0)
+    this.ends = [...this.starts]
+    this.lines = [...this.starts]
   }
 
   get isFull(): boolean {
-    return this.values.length >= this.recordsMax
+    return this.count === this.recordsMax
+  }
+
+  /** The values, once no more are added. */
+  get values(): unknown[] {
+    if (this.#values.length > this.count) this.#values.length = this.count
+    return this.#values
   }
 
   add(value: unknown, start: number, end: number): void {
-    this.values.push(value)
-    this.starts.push(start)
-    this.ends.push(end)
-    this.lines.push(this.line)
+    const at = this.count++
+    this.#values[at] = value
+    this.starts[at] = start
+    this.ends[at] = end
+    this.lines[at] = this.line
   }
 }
