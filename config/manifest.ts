@@ -71,17 +71,12 @@ const limits = section({
     atLeast: '1B',
     atMost: '512MB',
   }).prefault('1MiB'),
-  keyBytes: byteSize('Records with longer keys (UTF-8) go to the dead letter.', {
-    atLeast: '1B',
-    atMost: '1KiB',
-  }).prefault(1024),
   outboxBytes: byteSize('Reading pauses while this much waits for its sinks.', {
     atLeast: '64kB',
   }).prefault('64MB'),
 })
-  .transform(({ recordBytes, keyBytes, outboxBytes }) => ({
+  .transform(({ recordBytes, outboxBytes }) => ({
     recordBytesMax: recordBytes,
-    keyBytesMax: keyBytes,
     outboxBytesMax: outboxBytes,
   }))
   .meta({ description: 'Bounds of what the job takes in.' })

@@ -11,6 +11,7 @@ import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import type { NodeOf } from '../pipeline/graph.ts'
 import { connectionsOf } from './manifest-connections.ts'
+import { fileProblem } from '../source/file-chunks.ts'
 import { matchingFiles } from '../source/file-source.ts'
 
 /** A problem at a field of the manifest. */
@@ -134,12 +135,21 @@ async function checkInputFiles(manifest: ResolvedManifest): Promise<JobProblem[]
     if (input.kind !== 'file') continue
     const path = ['sources', name, 'file', 'path']
     try {
-      for (const file of await matchingFiles(input.path)) await access(file, constants.R_OK)
+      for (const file of await matchingFiles(input.path)) await checkReadable(file)
     } catch (error) {
       problems.push({ path, message: reasonOf(error) })
     }
   }
   return problems
+}
+
+/** @throws ConfigError that says what is wrong with the file. */
+async function checkReadable(file: string): Promise<void> {
+  try {
+    await access(file, constants.R_OK)
+  } catch (error) {
+    throw fileProblem(file, error)
+  }
 }
 
 async function checkSecretFiles(manifest: ResolvedManifest): Promise<JobProblem[]> {
@@ -150,7 +160,7 @@ async function checkSecretFiles(manifest: ResolvedManifest): Promise<JobProblem[
     for (const [field, file] of Object.entries(files)) {
       if (file === undefined) continue
       try {
-        await access(file, constants.R_OK)
+        await checkReadable(file)
       } catch (error) {
         problems.push({ path: [...path, ...field.split('.')], message: reasonOf(error) })
       }

@@ -1,7 +1,7 @@
 /** Loads users' modules: TypeScript through tsx, which Node 20 needs, JavaScript as it is. */
-import { realpathSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { createRequire, register } from 'node:module'
-import { extname } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError, reasonOf } from '../errors.ts'
 
@@ -17,6 +17,7 @@ const TYPESCRIPT = new Set(['.ts', '.mts', '.cts'])
 /** Loading is set up once a process; Node has no way to take module hooks back. */
 let ownPackageShared = false
 let typeScriptReadable = false
+let typeScriptIsModules = false
 
 /**
  * Loads a module of a job, by absolute path. Its code runs.
@@ -32,6 +33,10 @@ export async function loadModule(
     const { register: registerTypeScript } = await import('tsx/esm/api')
     registerTypeScript({ tsconfig: false, ...(onImport === undefined ? {} : { onImport }) })
     typeScriptReadable = true
+  }
+  if (!typeScriptIsModules && TYPESCRIPT.has(extname(file)) && !isInModulePackage(file)) {
+    readTypeScriptAsModules()
+    typeScriptIsModules = true
   }
   if (!ownPackageShared && !findsOwnPackage(file)) {
     shareOwnPackage()
@@ -76,6 +81,35 @@ function shareOwnPackage(): void {
     export async function resolve(specifier, context, next) {
       const url = entries.get(specifier)
       return url === undefined ? next(specifier, context) : { url, format: 'module', shortCircuit: true }
+    }`
+  register(`data:text/javascript,${encodeURIComponent(hook)}`)
+}
+
+/** Whether the nearest package.json says `"type": "module"`, without which Node takes a `.ts` for CommonJS. */
+function isInModulePackage(file: string): boolean {
+  const folder = dirname(file)
+  for (let at = folder; ; at = dirname(at)) {
+    const text = readIfThere(join(at, 'package.json'))
+    if (text !== undefined) return /"type"\s*:\s*"module"/.test(text)
+    if (at === dirname(at)) return false
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** A job is written with import and export: its TypeScript is modules, whatever its package says. */
+function readTypeScriptAsModules(): void {
+  const hook = `
+    export async function resolve(specifier, context, next) {
+      const found = await next(specifier, context)
+      const isUsers = /^file:[^?#]*\\.ts([?#]|$)/.test(found.url) && !found.url.includes('/node_modules/')
+      return isUsers ? { ...found, format: 'module' } : found
     }`
   register(`data:text/javascript,${encodeURIComponent(hook)}`)
 }

@@ -34,8 +34,10 @@ export interface PullHandlers {
 const NANOSECONDS_PER_MS = 1_000_000
 /** How long one request for messages lives when nothing comes. */
 const REQUEST_EXPIRES_MS = 30_000
-/** How often the server shows that a waiting request is alive; twice nothing means that it is not. */
-const HEARTBEAT_MS = 5_000
+/** How often the server shows that a waiting request is alive. */
+const HEARTBEAT_MS = 2_000
+/** After so many silences in a row it is taken for dead. */
+const SILENCES_MAX = 3
 /** After this time without requests the server forgets the consumer; longer than any pause in reading. */
 const INACTIVE_MS = 300_000
 
@@ -51,7 +53,8 @@ export class PullConsumer {
   #pendingAtStart = 0
   #requested = 0
   #delivered = 0
-  #heard = true
+  /** How often in a row nothing came within the time of a heartbeat. */
+  #silences = 0
   #done = false
   /** Where in a message's reply subject the numbers begin; known with the first message. */
   #numbersAt = -1
@@ -118,7 +121,7 @@ export class PullConsumer {
       idle_heartbeat: HEARTBEAT_MS * NANOSECONDS_PER_MS,
     }
     this.#requested += count
-    this.#heard = true
+    this.#silences = 0
     try {
       this.#connection.core.publish(this.#requestSubject(), Buffer.from(JSON.stringify(body)), {
         reply: this.#inbox,
@@ -170,18 +173,16 @@ export class PullConsumer {
 
   /** Finds a consumer that no longer answers although it was asked. */
   #watch(): void {
-    this.#stopWatch = this.#connection.clock.after(HEARTBEAT_MS * 2, () => {
-      if (this.#requested > 0 && !this.#heard && this.#connection.isConnected) {
-        this.#break('no message and no heartbeat came')
-        return
-      }
-      this.#heard = false
-      this.#watch()
+    this.#stopWatch = this.#connection.clock.after(HEARTBEAT_MS, () => {
+      const isExpected = this.#requested > 0 && this.#connection.isConnected
+      this.#silences = isExpected ? this.#silences + 1 : 0
+      if (this.#silences > SILENCES_MAX) this.#break('no message and no heartbeat came')
+      else this.#watch()
     })
   }
 
   #take(message: CoreMessage): void {
-    this.#heard = true
+    this.#silences = 0
     const reply = message.reply
     if (reply === undefined || reply === '') {
       this.#status(message)

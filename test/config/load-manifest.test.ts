@@ -82,7 +82,7 @@ describe('a small manifest', () => {
       cache: { entriesMax: 1_000_000, bytesMax: 256_000_000 },
       restart: { strategy: 'exponential', attemptsMax: 10, delayMs: 1_000, delayMaxMs: 60_000 },
       durability: 'local',
-      limits: { recordBytesMax: 1_048_576, keyBytesMax: 1_024, outboxBytesMax: 64_000_000 },
+      limits: { recordBytesMax: 1_048_576, outboxBytesMax: 64_000_000 },
       operators: new Map(),
       mode: 'live',
     })
@@ -212,8 +212,8 @@ describe('a wrong manifest is refused with line and column', () => {
     ],
     [
       'keys longer than can be kept',
-      `${HEAD}limits: { keyBytes: 2kB }\n`,
-      '9:21 limits.keyBytes: "2kB" is out of range; at least 1B and at most 1KiB',
+      `${HEAD}limits: { recordBytes: 1GB }\n`,
+      '9:24 limits.recordBytes: "1GB" is out of range; at least 1B and at most 512MB',
     ],
     [
       'a count below one',

@@ -3,7 +3,7 @@
  * from npm's cache or the registry, without install scripts. Needs a built dist, as `npm test` makes it.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,9 +13,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const INSTALL_MS_MAX = 60_000
 const START = promisify(execFile)
 
-const PROJECT: Readonly<Record<string, string>> = {
-  'package.json': JSON.stringify({ name: 'scratch', private: true, type: 'module' }),
-  'visits.ts': `
+const JOB = `
     import { count, job, tumbling } from 'millrace'
     import { z } from 'zod'
 
@@ -28,8 +26,9 @@ const PROJECT: Readonly<Record<string, string>> = {
         .aggregate('perMinute', { visits: count() })
         .map(({ key, value, window }) => ({ page: key, minute: window.start, visits: value.visits }))
         .to(sink('counts'))
-    })`,
-  'visits.yaml': `
+    })`
+
+const MANIFEST = `
 job: ./visits.ts
 sources:
   visits:
@@ -38,7 +37,15 @@ sources:
 sinks:
   counts:
     file: { path: out/counts.jsonl }
-`,
+`
+
+const PROJECT: Readonly<Record<string, string>> = {
+  'package.json': JSON.stringify({ name: 'scratch', private: true, type: 'module' }),
+  'visits.ts': JOB,
+  'visits.yaml': MANIFEST,
+  'plain/package.json': '{}',
+  'plain/visits.ts': JOB,
+  'plain/visits.yaml': MANIFEST.replace('visits.csv', '../visits.csv'),
   'visits.csv': 'page,at\nhome,1700000000\nhelp,1700000001\nhome,1700000002\nhome,1700000090\n',
   'visits-test.ts': `
     import { deepStrictEqual } from 'node:assert'
@@ -64,6 +71,7 @@ let folder: string
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'millrace-pack-'))
+  mkdirSync(join(folder, 'plain'))
   for (const [name, text] of Object.entries(PROJECT)) writeFileSync(join(folder, name), text)
   const packed = await run('npm', ['pack', '--ignore-scripts', '--json', ROOT])
   const [{ filename }] = JSON.parse(packed) as [{ readonly filename: string }]
@@ -88,6 +96,11 @@ describe('the packed package in a project of its own', () => {
       '{"page":"home","minute":1699999980000,"visits":2}',
       '{"page":"home","minute":1700000040000,"visits":1}',
     ])
+  })
+
+  test("loads a job in TypeScript whose package.json does not say 'module'", async () => {
+    const said = await run('npx', ['millrace', 'validate', 'plain/visits.yaml'])
+    expect(said).toContain("job 'visits' is valid")
   })
 
   test('offers the test kit as millrace/testing', async () => {
