@@ -40,7 +40,8 @@ export interface ActorDefinition<State extends Specs, In, Out, Sides, K extends 
   /** Version of the state's shape; default 1. */
   readonly version?: number
   readonly state: State
-  onRecord(record: In, key: KeyTurn<State, Out, Sides, K>): void
+  /** A property and not a method: so an actor takes no records that lack what it reads. */
+  readonly onRecord: (record: In, key: KeyTurn<State, Out, Sides, K>) => void
   /** By the name of the timer or alarm. */
   readonly onTimer?: Readonly<Record<string, (key: KeyTurn<State, Out, Sides, K>) => void>>
   readonly sides?: Sides

@@ -327,6 +327,7 @@ export class ListCell<Value> implements StateCell {
   }
 
   clear(): void {
+    this.#owner.undo?.push(this.#unsettle)
     this.#map.clear()
     this.#settled = false
   }
@@ -350,7 +351,6 @@ export class ListCell<Value> implements StateCell {
   }
 
   get rows(): EntryRows {
-    this.#settled = false
     return this.#map.rows
   }
 

@@ -11,7 +11,8 @@ const BAR_CELLS = 30
 export function showProgress(io: CliIo, job: string, progress: () => JobProgress): () => void {
   const everyMs = io.liveLine === undefined ? PLAIN_EVERY_MS : LIVE_EVERY_MS
   let last = { records: progress().recordsRead, atMs: io.clock.monotonic() }
-  let rate = perSecond(0, 1)
+  // Nothing is said of a rate before there is a second to take it over.
+  let rate = ''
   let written = ''
   let cancel = io.clock.after(everyMs, tick)
 

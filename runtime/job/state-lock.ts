@@ -42,9 +42,8 @@ export function lockState(folder: string): () => void {
     mkdirSync(folder, { recursive: true })
     writeFileSync(draft, JSON.stringify(own))
   } catch (error) {
-    throw new StateError(`the state folder ${folder} cannot be written: ${reasonOf(error)}`, {
-      cause: error,
-    })
+    rmSync(draft, { force: true })
+    throw cannotWrite(folder, error)
   }
   try {
     claim(folder, path, draft)
@@ -54,6 +53,15 @@ export function lockState(folder: string): () => void {
   return () => {
     if (readHolder(path)?.token === own.token) unlinkSync(path)
   }
+}
+
+function cannotWrite(folder: string, error: unknown): StateError {
+  const isFull = (error as NodeJS.ErrnoException).code === 'ENOSPC'
+  const whatNow = isFull ? 'Make room on the disk, or name' : 'Name'
+  return new StateError(
+    `the state folder ${folder} cannot be written: ${reasonOf(error)}. ${whatNow} another folder with --state.`,
+    { cause: error },
+  )
 }
 
 /** The living process that holds a state folder, if one does. */

@@ -133,7 +133,9 @@ export class JetStreamReader implements LogReader {
     return { messages, through: messages.at(-1)?.sequence ?? this.#passed }
   }
 
+  /** Resolves also when the reader is closed meanwhile; asked later, it would be asked for ever. */
   async ready(): Promise<void> {
+    invariant(!this.#closing.signal.aborted, `${this.#stream} is read after it was closed`)
     while (!this.#buffer.hasBatch) {
       if (this.#failure !== undefined) throw this.#failure
       if (this.#closing.signal.aborted) return

@@ -191,9 +191,15 @@ function timeProblem(
   if (!Number.isFinite(time))
     return `no usable time: ${field} is not a finite number of the configured unit`
   if (time < minTime) {
-    return `no usable time: ${new Date(time).toISOString()} is before minTime ${new Date(minTime).toISOString()} (are seconds taken for milliseconds?)`
+    return `no usable time: ${dateText(time)} is before minTime ${dateText(minTime)} (are seconds taken for milliseconds?)`
   }
   return `no usable time: it is ${time - logTime} ms ahead of the message's time in the log; maxAhead is ${maxAheadMs} ms`
+}
+
+/** A time as a date; times further away than dates reach stay numbers. */
+function dateText(time: Timestamp): string {
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? `${time} ms` : date.toISOString()
 }
 
 function issuesText(issues: readonly StandardSchemaV1.Issue[]): string {

@@ -2,6 +2,7 @@
  * A source that a test fills. What is pushed is logged, and the position is the number of entries
  * taken: after a crash, whatever was not committed is read again, watermarks included.
  */
+import { inspect } from 'node:util'
 import type { Timestamp } from '../../operators/time.ts'
 import { DataLossError } from '../errors.ts'
 import {
@@ -175,7 +176,13 @@ class MemoryInput implements SourceInput {
 export const copyOf = (value: unknown): unknown =>
   value instanceof Undecodable ? value : structuredClone(value)
 
-const bytesOf = (value: unknown): Uint8Array => {
+/** The value as people read it: JSON where it has any. */
+function bytesOf(value: unknown): Uint8Array {
   if (value instanceof Undecodable) return new Uint8Array()
-  return Buffer.from(JSON.stringify(value) ?? String(value))
+  try {
+    return Buffer.from(JSON.stringify(value) ?? String(value))
+  } catch {
+    // Big integers and cycles.
+    return Buffer.from(inspect(value))
+  }
 }

@@ -89,7 +89,10 @@ export function eventTimeOf(
     progressive: outOfOrder !== undefined,
     outOfOrderMs: milliseconds(outOfOrder ?? 0, 'eventTime.outOfOrder'),
     idleAfterMs: orInfinite(idleAfter, 'eventTime.idleAfter'),
-    maxAheadMs: orInfinite(maxAhead, 'eventTime.maxAhead'),
+    maxAheadMs:
+      maxAhead === undefined
+        ? Number.MAX_SAFE_INTEGER
+        : milliseconds(maxAhead, 'eventTime.maxAhead'),
     minTime: minTime ?? Number.MIN_SAFE_INTEGER,
   }
 }

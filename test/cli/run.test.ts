@@ -262,7 +262,7 @@ describe('progress', () => {
     job.finish()
     await code
     expect(seen).toEqual([
-      'update  last-seen   1 record   0/s   0 late   0 dead letters',
+      'update  last-seen   1 record   0 late   0 dead letters',
       'above 00:00:00 warn  slow source=seen token=[Redacted]',
       'clear',
     ])

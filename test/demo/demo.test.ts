@@ -18,7 +18,7 @@ afterEach(() => rmSync(root, { recursive: true, force: true }))
 test('the demo reads all its ratings, gives results and says what to do next', async () => {
   const first = await demo(RATINGS)
   expect(first.code).toBe(0)
-  expect(first.err).toMatch(/first result \d+\.\d s after the start: \{"userId":\d+,/)
+  expect(first.err).toMatch(/first result \d+\.\d s after the start:\n {3}\{"userId":\d+,/)
   expect(first.out).toMatch(
     / demo {3}stopped {3}[34],\d+ records .* \d+ late {3}\d+ dead letters?\n/,
   )

@@ -4,10 +4,10 @@
  * that is said, and a limit on the size of files stands in for it.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { until } from '../support/jetstream.ts'
-import { JobFolder, records, results, textOf } from './job-process.ts'
+import { JobFolder, type JobProcess, records, results, textOf } from './job-process.ts'
 
 const PATIENCE_MS = 60_000
 const COUNT = 20_000
@@ -43,14 +43,23 @@ function mount(): boolean {
   }
 }
 
-/** Takes all room but so many bytes; the returned function gives it back. */
+/** Takes all room but about so many bytes; the returned function gives it back. */
 function fill(leftBytes: number): () => void {
   const { bavail, bsize } = statfsSync(disk)
-  const ballast = `${disk}/ballast`
-  writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leftBytes)))
-  return () => rmSync(ballast)
+  writeFileSync(`${disk}/ballast`, Buffer.alloc(Math.max(0, bavail * bsize - leftBytes)))
+  return () => rmSync(`${disk}/ballast`)
 }
 
+/** Takes what is left, page by page: the job may write meanwhile. */
+function fillUp(): void {
+  try {
+    for (;;) appendFileSync(`${disk}/ballast`, Buffer.alloc(4_096))
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ENOSPC' })
+  }
+}
+
+const STATE = ['--state', 'disk/state']
 const SMALL_EPOCHS = ['--set', 'commit.records=1000', '--set', 'restart.delay=50ms']
 
 describe('a full disk', { timeout: PATIENCE_MS }, () => {
@@ -69,38 +78,46 @@ describe('a full disk', { timeout: PATIENCE_MS }, () => {
 
   test('under the state makes the job start again from its last commit when there is room', async () => {
     if (!isMounted) return
-    const state = ['--state', 'disk/state']
-    // The store is made while there is room.
-    const first = folder.start(['--mode', 'batch', ...SMALL_EPOCHS, ...state])
-    await until(() => folder.read('out.jsonl') !== '' || first.child.exitCode !== null, 'output')
-    first.child.kill('SIGKILL')
-    await first.ended
-    const makeRoom = fill(0)
-    const run = folder.start(['--mode', 'batch', ...SMALL_EPOCHS, ...state])
+    const run = await startedThenFull()
     await until(() => run.output().includes('could not write a commit'), 'the message')
+    expect(run.output()).toMatch(/starts again from its last durable/)
     expect(run.output()).toMatch(/check the disk's space/)
     expect(run.child.exitCode).toBe(null)
-    makeRoom()
+    run.makeRoom()
+    await until(() => folder.read('out.jsonl') === textOf(results(COUNT)), 'the results')
+    run.child.kill('SIGTERM')
     expect(await run.ended, run.output()).toBe(0)
-    expect(folder.read('out.jsonl')).toBe(textOf(results(COUNT)))
   })
 
   test('that stays full ends the job with a code of its own, and nothing is lost', async () => {
     if (!isMounted) return
-    const state = ['--state', 'disk/state']
-    const limits = ['--set', 'restart.attempts=2']
-    const first = folder.start(['--mode', 'batch', ...SMALL_EPOCHS, ...state])
-    await until(() => folder.read('out.jsonl') !== '' || first.child.exitCode !== null, 'output')
-    first.child.kill('SIGKILL')
-    await first.ended
-    const makeRoom = fill(0)
-    const run = await folder.run(['--mode', 'batch', ...SMALL_EPOCHS, ...state, ...limits])
-    expect(run.code, run.output).toBe(6)
-    expect(run.output).toMatch(/error: .*could not write a commit.*check the disk's space/)
-    makeRoom()
-    expect((await folder.run(['--mode', 'batch', ...state])).code).toBe(0)
+    const run = await startedThenFull(['--set', 'restart.attempts=2'])
+    await until(() => run.child.exitCode !== null, `the end of\n${run.output()}`)
+    expect(await run.ended, run.output()).toBe(6)
+    expect(run.output()).toMatch(/error: .*could not write a commit.*check the disk's space/)
+    // Nor can it be started while there is no room at all.
+    fillUp()
+    const refused = await folder.run(['--mode', 'batch', ...STATE])
+    expect(refused.code).toBe(3)
+    expect(refused.output).toMatch(/cannot be written: ENOSPC.* Make room on the disk/)
+    run.makeRoom()
+    expect((await folder.run(['--mode', 'batch', ...STATE])).code).toBe(0)
     expect(folder.read('out.jsonl')).toBe(textOf(results(COUNT)))
   })
+
+  /** A live job whose state's disk is full when more input comes. */
+  async function startedThenFull(
+    flags: readonly string[] = [],
+  ): Promise<JobProcess & { readonly makeRoom: () => void }> {
+    folder.write('in.jsonl', textOf(records(1, 100)))
+    const follow = ['--set', 'sources.seen.file.follow=true']
+    const run = folder.start([...SMALL_EPOCHS, ...STATE, ...follow, ...flags])
+    await until(() => folder.read('out.jsonl') === textOf(results(100)), 'the first results')
+    const makeRoom = fill(2 * 1024 * 1024)
+    fillUp()
+    folder.write('in.jsonl', textOf(records(1, COUNT)))
+    return { ...run, makeRoom }
+  }
 })
 
 /** A file that may not grow: the job stops and says so; the next run goes on. */

@@ -132,6 +132,19 @@ describe('a map cell', () => {
   })
 })
 
+describe('a list cell', () => {
+  it('is as before when a turn that emptied it is taken back', () => {
+    const [cell, owner] = ends(list<string>().make)
+    for (const text of ['a', 'b', 'c']) cell.push(text)
+    owner.undo = []
+    cell.clear()
+    expect(cell.shift()).toBeUndefined()
+    owner.rollback()
+    cell.push('d')
+    expect(cell.toArray()).toEqual(['a', 'b', 'c', 'd'])
+  })
+})
+
 describe('collections', () => {
   it('agree with a Map and an Array under random turns, taken back or kept, written and loaded', () => {
     const seed = newSeed()

@@ -33,7 +33,10 @@ export class CsvCutter implements Cutter {
   readonly #fields: unknown[] = []
   /** Where the parser stands; fields are read by methods that move it. */
   #at = 0
-  #badUtf8 = false
+  /** What is wrong with the record being read. */
+  #problem: string | undefined
+  /** Line ends inside of quotes in the record being cut. */
+  #innerLines = 0
   /** The first quote at or behind `#at` in the buffer being cut: looked for once, not once a record. */
   #quoteAt = -1
 
@@ -58,11 +61,13 @@ export class CsvCutter implements Cutter {
         at = next
         continue
       }
+      this.#innerLines = 0
       const recordEnd = this.#endOfRecord(buffer, at, end)
       if (recordEnd === -1 && !isLast) break
       const stop = recordEnd === -1 ? end : recordEnd
       into.line += 1
       this.#record(buffer, at, stop, into)
+      into.line += this.#innerLines
       at = recordEnd === -1 ? end : recordEnd + 1
     }
     return at
@@ -115,10 +120,17 @@ export class CsvCutter implements Cutter {
     // The common record has no quotes; then its first line end is its end.
     if (this.#quoteAt > lineEnd) return lineEnd
     let quoted = false
+    let closedAt = -1
     for (let i = at; i < end; i++) {
       const byte = buffer[i]
-      if (byte === QUOTE) quoted = !quoted
-      else if (byte === LF && !quoted) return i
+      if (byte === QUOTE) {
+        if (quoted) closedAt = i
+        // A quote opens a field at its beginning only, or goes on with one that a doubled quote is in.
+        if (quoted || i === at || buffer[i - 1] === COMMA || closedAt === i - 1) quoted = !quoted
+      } else if (byte === LF) {
+        if (!quoted) return i
+        this.#innerLines += 1
+      }
     }
     return -1
   }
@@ -134,7 +146,7 @@ export class CsvCutter implements Cutter {
     const width = this.#columns.length
     let count = 0
     this.#at = start
-    this.#badUtf8 = false
+    this.#problem = undefined
     for (;;) {
       const field = this.#field(buffer, end, this.#isText[count] === true)
       if (count < width) fields[count] = field
@@ -150,7 +162,7 @@ export class CsvCutter implements Cutter {
     }
     if (count !== width) {
       into.add(new Undecodable(`has ${count} fields, the header has ${width}`), start, end)
-    } else if (this.#badUtf8) into.add(new Undecodable('not UTF-8'), start, end)
+    } else if (this.#problem !== undefined) into.add(new Undecodable(this.#problem), start, end)
     else into.add(this.#make(fields), start, end)
   }
 
@@ -207,7 +219,7 @@ export class CsvCutter implements Cutter {
     }
     this.#at = at
     if (bits < 0x80) return buffer.toString('latin1', start, at)
-    if (!isUtf8(buffer.subarray(start, at))) this.#badUtf8 = true
+    if (!isUtf8(buffer.subarray(start, at))) this.#problem = 'not UTF-8'
     return buffer.toString('utf8', start, at)
   }
 
@@ -218,14 +230,17 @@ export class CsvCutter implements Cutter {
       const quote = buffer.indexOf(QUOTE, at)
       const stop = quote === -1 || quote >= end ? end : quote
       const part = buffer.subarray(at, stop)
-      if (!isUtf8(part)) this.#badUtf8 = true
+      if (!isUtf8(part)) this.#problem = 'not UTF-8'
       text += part.toString('utf8')
       if (stop === end) {
         this.#at = end
+        this.#problem ??= 'a quote is not closed'
         return text
       }
       if (buffer[stop + 1] !== QUOTE || stop + 1 >= end) {
         this.#at = stop + 1
+        if (this.#at < end && buffer[this.#at] !== COMMA)
+          this.#problem ??= 'there is text behind a closing quote'
         while (this.#at < end && buffer[this.#at] !== COMMA) this.#at += 1
         return text
       }

@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest'
+import {
+  list,
+  type ListCell,
+  map,
+  type MapCell,
+  value,
+  type ValueCell,
+} from '../../operators/state.ts'
+import { MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
+import { ActorCache, type CacheLimits } from '../../runtime/task/actor-cache.ts'
+import { newSeed, randomFrom } from '../support/random.ts'
+
+const cells = [value<number>(), list<number>(), map<number, number>()]
+type Cells = readonly [ValueCell<number>, ListCell<number>, MapCell<number, number>]
+
+class CacheOnDisk {
+  readonly store = new MemoryStore(new MemoryDisk())
+  epoch = 0
+  cache: ActorCache
+  readonly #limits: CacheLimits
+
+  constructor(limits: CacheLimits) {
+    this.#limits = limits
+    this.cache = this.#make()
+  }
+
+  #make(): ActorCache {
+    return new ActorCache({
+      store: this.store,
+      name: 'op',
+      operator: 1,
+      cells,
+      limits: this.#limits,
+      mayHaveStored: this.epoch > 0,
+    })
+  }
+
+  cellsOf(key: string | number): Cells {
+    return this.cache.activate(key).cells as unknown as Cells
+  }
+
+  async commit(): Promise<void> {
+    this.epoch += 1
+    await this.store.commit((writer) => this.cache.write(writer, this.epoch))
+  }
+
+  restart(): void {
+    this.cache = this.#make()
+  }
+}
+
+const UNBOUNDED = { entriesMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY }
+const contents = ([one, all, byNumber]: Cells) => ({
+  one: one.get(),
+  all: all.toArray(),
+  byNumber: [...byNumber],
+})
+
+describe('the actor cache', () => {
+  it('evicts down to its bound of entries, and loads again what it evicted', async () => {
+    const onDisk = new CacheOnDisk({ entriesMax: 10, bytesMax: Number.POSITIVE_INFINITY })
+    for (let key = 0; key < 100; key++) onDisk.cellsOf(key)[0].set(key)
+    expect(onDisk.cache.dirtyCount).toBe(100)
+    await onDisk.commit()
+    onDisk.cache.evict(onDisk.epoch)
+    expect(onDisk.cache.size).toBe(10)
+    for (let key = 0; key < 100; key++) expect(onDisk.cellsOf(key)[0].get()).toBe(key)
+  })
+
+  it('evicts down to its bound of bytes', async () => {
+    const onDisk = new CacheOnDisk({ entriesMax: 1_000, bytesMax: 20_000 })
+    for (let key = 0; key < 100; key++) {
+      for (let n = 0; n < 20; n++) onDisk.cellsOf(key)[1].push(n)
+    }
+    await onDisk.commit()
+    onDisk.cache.evict(onDisk.epoch)
+    expect(onDisk.cache.bytes).toBeLessThanOrEqual(20_000)
+    expect(onDisk.cache.size).toBeGreaterThan(0)
+    expect(onDisk.cellsOf(5)[1].length).toBe(20)
+  })
+
+  it('keeps what is changed, or on its way to the disk (A1)', async () => {
+    const onDisk = new CacheOnDisk({ entriesMax: 1, bytesMax: 1 })
+    onDisk.cellsOf('a')[0].set(1)
+    onDisk.cellsOf('b')[0].set(1)
+    onDisk.cache.evict(0)
+    expect(onDisk.cache.size).toBe(2)
+    await onDisk.commit()
+    // Written by epoch 1, which is not known to be committed yet.
+    onDisk.cache.evict(0)
+    expect(onDisk.cache.size).toBe(2)
+    onDisk.cellsOf('a')[0].set(2)
+    onDisk.cache.evict(1)
+    expect(onDisk.cellsOf('a')[0].get()).toBe(2)
+  })
+
+  it('gives what was used a second chance before it evicts it', async () => {
+    const onDisk = new CacheOnDisk({ entriesMax: 2, bytesMax: Number.POSITIVE_INFINITY })
+    for (const key of ['old', 'used', 'new']) onDisk.cellsOf(key)[0].set(1)
+    await onDisk.commit()
+    onDisk.cache.evict(1)
+    const loads = onDisk.cache.loads
+    onDisk.cellsOf('new')
+    onDisk.cellsOf('used')
+    expect(onDisk.cache.loads).toBe(loads)
+  })
+
+  it('leaves no row behind for a key that was emptied, and writes none for one that came and went', async () => {
+    const onDisk = new CacheOnDisk(UNBOUNDED)
+    const [one, all, byNumber] = onDisk.cellsOf('a')
+    one.set(1)
+    for (let n = 0; n < 50; n++) {
+      all.push(n)
+      byNumber.set(n, n)
+    }
+    await onDisk.commit()
+    expect(onDisk.store.count('state')).toBe(101)
+    one.clear()
+    all.clear()
+    byNumber.clear()
+    onDisk.cellsOf('b')[0].set(1)
+    onDisk.cellsOf('b')[0].clear()
+    await onDisk.commit()
+    expect(onDisk.store.count('state')).toBe(0)
+    onDisk.restart()
+    expect(contents(onDisk.cellsOf('a'))).toEqual({ one: undefined, all: [], byNumber: [] })
+  })
+
+  it('writes of a large collection what changed', async () => {
+    const onDisk = new CacheOnDisk(UNBOUNDED)
+    for (let n = 0; n < 1_000; n++) onDisk.cellsOf('a')[2].set(n, n)
+    await onDisk.commit()
+    onDisk.cellsOf('a')[2].set(5, -5)
+    const written: string[] = []
+    onDisk.cache.write(
+      {
+        put: (table) => void written.push(`put ${table}`),
+        remove: (table) => void written.push(`remove ${table}`),
+      },
+      2,
+    )
+    expect(written).toEqual(['put state', 'put state'])
+  })
+
+  it('with room for one key is the same as one without bounds', async () => {
+    const seed = newSeed()
+    for (let round = 0; round < 15; round++) {
+      const random = randomFrom(seed + round)
+      const below = (limit: number): number => Math.floor(random() * limit)
+      const tiny = new CacheOnDisk({ entriesMax: 1, bytesMax: 1 })
+      const roomy = new CacheOnDisk(UNBOUNDED)
+      const both = [tiny, roomy]
+      for (let step = 0; step < 150; step++) {
+        const key = below(2) === 0 ? below(20) : `${below(20)}`
+        const [choice, n] = [random(), below(60)]
+        for (const { cellsOf } of both.map((each) => ({ cellsOf: each.cellsOf.bind(each) }))) {
+          const [one, all, byNumber] = cellsOf(key)
+          if (choice < 0.2) one.set(n)
+          else if (choice < 0.25) one.clear()
+          else if (choice < 0.5) for (let i = 0; i < n; i++) all.push(step)
+          else if (choice < 0.6) for (let i = 0; i < n; i++) all.shift()
+          else if (choice < 0.85) for (let i = 0; i < n; i++) byNumber.set(i * 7, step)
+          else if (choice < 0.95) byNumber.delete(n)
+          else {
+            all.clear()
+            byNumber.clear()
+          }
+        }
+        if (random() < 0.3) {
+          for (const each of both) await each.commit()
+          tiny.cache.evict(tiny.epoch)
+          expect(tiny.cache.size).toBeLessThanOrEqual(1)
+          if (random() < 0.3) tiny.restart()
+        }
+      }
+      for (let n = 0; n < 20; n++) {
+        for (const key of [n, `${n}`]) {
+          expect(contents(tiny.cellsOf(key)), `seed ${seed + round}, key ${key}`).toEqual(
+            contents(roomy.cellsOf(key)),
+          )
+        }
+      }
+      expect(roomy.cache.evictions).toBe(0)
+    }
+  })
+})
