@@ -15,7 +15,7 @@ import {
 } from '../pipeline/graph.ts'
 import type { Store } from '../state/store.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
-import { slowestOf, type WatermarkHolder } from '../time/watermark.ts'
+import { slowestOf, WatermarkHolder } from '../time/watermark.ts'
 import { ActorCache, type CacheLimits } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
 import type { JobRow, OperatorRow } from './meta.ts'
@@ -93,7 +93,7 @@ class ChainBuilder {
 
   build(): Chain {
     const { nodes } = this.#options.graph
-    for (const node of nodes) this.#watermarks.set(node.id, this.#watermarkOf(node))
+    for (const node of nodes) this.#watermarks.set(node.id, this.#watermarkBehind(node))
     for (const node of nodes.toReversed()) this.#pushes.set(node.id, this.#pushOf(node))
     const sources = nodesOf(this.#options.graph, 'source')
     return {
@@ -102,17 +102,20 @@ class ChainBuilder {
     }
   }
 
-  #watermarkOf(node: GraphNode): WatermarkHolder {
-    const found =
-      node.kind === 'source'
-        ? this.#options.sourceWatermarks.get(node.name)
-        : slowestOf(
-            [...new Set(inputsOf(node).map((input) => this.#watermarks.get(input)))].filter(
-              (holder) => holder !== undefined,
-            ),
-          )
-    invariant(found !== undefined, `node ${node.id} has a watermark`)
-    return found
+  /** How far time has come behind a node. A keyed operator's own time goes on when its timers have fired. */
+  #watermarkBehind(node: GraphNode): WatermarkHolder {
+    if (node.kind === 'keyed') return new WatermarkHolder()
+    return this.#watermarkBefore(node)
+  }
+
+  #watermarkBefore(node: GraphNode): WatermarkHolder {
+    if (node.kind === 'source') {
+      const holder = this.#options.sourceWatermarks.get(node.name)
+      invariant(holder !== undefined, `source '${node.name}' has a watermark`)
+      return holder
+    }
+    const inputs = inputsOf(node).map((input) => this.#watermarks.get(input))
+    return slowestOf([...new Set(inputs)].filter((holder) => holder !== undefined))
   }
 
   /** What a node does with a value. */
@@ -125,7 +128,7 @@ class ChainBuilder {
       case 'step':
         return node.step(this.#outputOf(node.id), this.#contextOf(node.name))
       case 'keyed':
-        return this.#host(node.name, node.id, this.#outputsOf(node))
+        return this.#host(node, this.#outputsOf(node))
       case 'sink':
         return this.#sinkOf(node)
     }
@@ -164,7 +167,7 @@ class ChainBuilder {
     const outbox = this.#options.outboxes.get(node.name)
     if (outbox !== undefined) return outbox.push
     // A sink without an outbox is a table: an operator of this task.
-    return this.#host(node.name, node.id, {
+    return this.#host(node, {
       main: () => undefined,
       sides: {},
       late: this.#options.late(node.name),
@@ -179,15 +182,12 @@ class ChainBuilder {
     }
   }
 
-  #host(name: string, id: NodeId, outputs: HostOutputs): Push {
+  #host(node: NodeOf<'keyed' | 'sink'>, outputs: HostOutputs): Push {
+    const { name } = node
     const { store, operators, job, lastEpoch, cache, now, failures } = this.#options
     const operator = operators.get(name)
     const number = job.operators[name]?.number
-    const watermark = this.#watermarks.get(id)
-    invariant(
-      operator !== undefined && number !== undefined && watermark !== undefined,
-      `operator '${name}' is known`,
-    )
+    invariant(operator !== undefined && number !== undefined, `operator '${name}' is known`)
     const timers = (clock: 'event' | 'processing'): TimerQueue =>
       new TimerQueue({ store, operator: number, clock }, lastEpoch)
     const host = new OperatorHost({
@@ -203,7 +203,8 @@ class ChainBuilder {
       }),
       eventTimers: timers('event'),
       processingTimers: timers('processing'),
-      watermark,
+      watermark: this.#watermarkBefore(node),
+      output: this.#watermarks.get(node.id) ?? new WatermarkHolder(),
       now,
       outputs,
       failures,

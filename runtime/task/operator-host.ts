@@ -30,7 +30,10 @@ export interface OperatorHostOptions {
   readonly actors: ActorCache
   readonly eventTimers: TimerQueue
   readonly processingTimers: TimerQueue
+  /** How far time has come at its input. */
   readonly watermark: WatermarkHolder
+  /** How far time has come behind it: results of timers are handed on before. */
+  readonly output: WatermarkHolder
   readonly now: () => number
   readonly outputs: HostOutputs
   readonly failures: FailureDesk
@@ -102,12 +105,20 @@ export class OperatorHost implements Turn {
     if (this.#count > 0) this.#handOn()
   }
 
-  /** Fires what is due in event time; returns false when the budget ran out before it was all. */
+  /**
+   * Fires what is due in event time, and lets time go on behind this operator once that is all.
+   * @returns false when the budget ran out before.
+   */
   fireEventTimers(budget: number): boolean {
-    const { eventTimers } = this.#options
-    const watermark = this.#watermark.value
-    if (!eventTimers.isDue(watermark)) return true
-    return eventTimers.fire(watermark, budget, this.#onEventTimer)
+    const { eventTimers, output } = this.#options
+    const input = this.#watermark
+    const isAll =
+      !eventTimers.isDue(input.value) || eventTimers.fire(input.value, budget, this.#onEventTimer)
+    if (isAll) {
+      output.advance(input.value)
+      output.setIdle(input.idle)
+    }
+    return isAll
   }
 
   /** Fires what is due on the clock. */

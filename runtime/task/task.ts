@@ -172,7 +172,8 @@ export class Task {
 
   /** One batch of each input that has one, and the timers that are due. False when there was nothing. */
   #takeAndFire(): boolean {
-    if (this.#outboxIsFull) return false
+    // A batch that was begun is finished: only then its epoch can end, and the outbox empty.
+    if (this.#outboxIsFull && !this.#isMidBatch) return false
     let worked = this.#fireTimers()
     // Timers come before the records behind them: the rest of what is due goes first.
     if (this.#parts.hosts.some((host) => host.isDue)) return true
@@ -198,11 +199,11 @@ export class Task {
         host.fireProcessingTimers(TIMERS_PER_TURN)
         fired = true
       }
-      if (host.isDue) {
-        host.fireEventTimers(TIMERS_PER_TURN)
-        fired = true
-      }
+      if (host.isDue) fired = true
+      const isAll = host.fireEventTimers(TIMERS_PER_TURN)
       if (fired) this.#takenInEpoch = true
+      // What this one has still to hand on comes before the time it belongs to is over behind it.
+      if (!isAll) return true
     }
     return fired
   }
@@ -210,7 +211,7 @@ export class Task {
   /** Called by the inputs when their watermark moved; false when more is due than one turn may fire. */
   readonly onWatermark = (): boolean => {
     for (const host of this.#parts.hosts) {
-      if (host.isDue && !host.fireEventTimers(TIMERS_PER_TURN)) return false
+      if (!host.fireEventTimers(TIMERS_PER_TURN)) return false
     }
     return true
   }
@@ -234,6 +235,10 @@ export class Task {
     )
   }
 
+  get #isMidBatch(): boolean {
+    return this.#parts.ingests.some((ingest) => ingest.isMidBatch)
+  }
+
   get #outboxIsFull(): boolean {
     return this.#outboxBytes > this.#parts.outboxBytesMax
   }
@@ -252,7 +257,7 @@ export class Task {
    */
   #commitIsDue(drained: boolean): boolean {
     const { ingests, hosts, outboxes, commit } = this.#parts
-    if (this.#inFlight !== undefined || ingests.some((ingest) => ingest.isMidBatch)) return false
+    if (this.#inFlight !== undefined || this.#isMidBatch) return false
     if (!this.#takenInEpoch) {
       // Rows that are taken are trimmed with the next epoch that has work of its own, or at the end.
       return this.#finished && outboxes.some((outbox) => outbox.hasToTrim)
@@ -419,7 +424,7 @@ export class Task {
   /** Commits what is open and waits until the sinks have taken it, as long as is reasonable. */
   async #handOver(): Promise<void> {
     const { outboxes, ingests } = this.#parts
-    while (ingests.some((ingest) => ingest.isMidBatch)) {
+    while (this.#isMidBatch) {
       this.#fireTimers()
       for (const ingest of ingests) if (ingest.isMidBatch) ingest.take()
       await this.#clock.breathe()

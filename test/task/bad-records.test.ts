@@ -1,6 +1,6 @@
 /** Records that cannot be used, and user code that fails: counted, kept with their reason, and nothing else disturbed (I6). */
 import { describe, expect, it } from 'vitest'
-import { actor, job, list, sum, tumbling, UserCodeError } from 'millrace'
+import { actor, count, job, list, mean, sum, tumbling, UserCodeError } from 'millrace'
 import { testJob, Undecodable, type TestEventTime } from 'millrace/testing'
 import * as z from 'zod'
 import { BAD_KEYS, NASTY_KEYS } from '../support/keys.ts'
@@ -224,6 +224,29 @@ describe('user code that fails', () => {
       ['sums', 'c'],
     ])
     expect(await t.counters()).toMatchObject({ records: 6, deadLettered: 6 })
+    await t.close()
+  })
+
+  it('in one of several aggregates leaves none of them changed', async () => {
+    const summing = job('summing', ({ source, sink }) => {
+      source('items', Item)
+        .keyBy((item) => item.key)
+        .window(tumbling(10))
+        .aggregate('all', {
+          n: count(),
+          mean: mean((item) => item.n),
+          checked: sum((item) => {
+            refuse(item.n)
+            return item.n
+          }),
+        })
+        .map(({ value: { n, mean: average, checked } }) => [n, average, checked])
+        .to(sink('out'))
+    })
+    const t = await testJob(summing, { operators: { all: setAside } })
+    for (const n of [2, -100, 4]) t.push('items', { key: 'a', n, timestamp: 0 })
+    t.endInput('items')
+    expect(await t.output('out')).toEqual([[2, 3, 6]])
     await t.close()
   })
 
