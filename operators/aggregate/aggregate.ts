@@ -8,6 +8,12 @@ export interface Aggregate<In, Acc, Out> {
   add(accumulator: Acc, value: In): Acc
   merge(left: Acc, right: Acc): Acc
   result(accumulator: Acc): Out
+  /**
+   * `add` in two: what may throw, and what never does. An aggregate whose `add` changes its
+   * accumulator in place has both, so that of several together none is changed when one fails.
+   */
+  read?(value: In): unknown
+  fold?(accumulator: Acc, read: unknown): Acc
   /** Never there: tells the compiler what goes in, whatever the accumulator is. */
   readonly '~input'?: (value: In) => void
   /** The inverse of merge, where there is one: what is left of `total` without `part`. */
@@ -31,12 +37,20 @@ export function together(aggregates: Readonly<Record<string, object>>): Opaque {
   const names = Object.keys(aggregates)
   const parts = Object.values(aggregates) as Opaque[]
   const size = parts.length
+  /** What each part made of a value: read, and not yet folded; or its next accumulator. */
+  const next = new Array<unknown>(size)
   return {
     init: () => parts.map((part) => part.init()),
     add(accumulator, value) {
       const accumulators = accumulator as unknown[]
+      // First everything that may throw, then the changes.
       for (let i = 0; i < size; i++) {
-        accumulators[i] = (parts[i] as Opaque).add(accumulators[i], value)
+        const part = parts[i] as Opaque
+        next[i] = part.read === undefined ? part.add(accumulators[i], value) : part.read(value)
+      }
+      for (let i = 0; i < size; i++) {
+        const part = parts[i] as Opaque
+        accumulators[i] = part.fold === undefined ? next[i] : part.fold(accumulators[i], next[i])
       }
       return accumulators
     },

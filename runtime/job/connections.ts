@@ -10,18 +10,23 @@ import type { Clock } from '../time/clock.ts'
 export interface JetStreamReading {
   readonly subject?: string
   readonly onDataLoss: 'fail' | 'skip'
+  /** Told of each loss that was skipped. */
+  readonly onSkip: (message: string) => void
 }
 
 export class Connections {
   readonly #clock: Clock
   readonly #onRetry: (message: string) => void
   readonly #closing = new AbortController()
+  readonly #waiting: AbortSignal
   readonly #embedded = new Map<string, Promise<EmbeddedLog>>()
   readonly #opened: Log[] = []
 
-  constructor(clock: Clock, onRetry: (message: string) => void) {
+  /** @param stop ends the waiting for a server that is away. */
+  constructor(clock: Clock, onRetry: (message: string) => void, stop: AbortSignal) {
     this.#clock = clock
     this.#onRetry = onRetry
+    this.#waiting = AbortSignal.any([this.#closing.signal, stop])
   }
 
   async embedded(folder: string): Promise<EmbeddedLog> {
@@ -40,7 +45,7 @@ export class Connections {
   ): Promise<Log> {
     const { JetStreamLog } = await import('../log/jetstream-log.ts')
     const log = await retryWhileAway(
-      { clock: this.#clock, what: 'NATS', onRetry: this.#onRetry, signal: this.#closing.signal },
+      { clock: this.#clock, what: 'NATS', onRetry: this.#onRetry, signal: this.#waiting },
       () => JetStreamLog.open({ ...jetStreamOptions(connection, this.#clock), ...reading }),
     )
     this.#opened.push(log)

@@ -50,6 +50,7 @@ export async function makeSource(options: SourceOptions): Promise<Source> {
     case 'jetstream': {
       const log = await options.connections.jetStream(input.connection, {
         onDataLoss: source.onDataLoss,
+        onSkip: (message) => context.log.warn({ source: name }, message),
         ...(input.subject !== undefined && { subject: input.subject }),
       })
       return logSource({ ...logOptions(options), log, stream: input.stream, start: input.start })

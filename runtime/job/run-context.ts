@@ -6,5 +6,7 @@ export interface RunContext {
   readonly mode: 'live' | 'batch'
   readonly overwrite: boolean
   readonly clock: Clock
+  /** Aborted when the job is to stop: nothing is waited for any more that is away. */
+  readonly stop: AbortSignal
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
 }

@@ -96,6 +96,7 @@ export function startJob(options: RunOptions): RunningJob {
 class JobRun {
   readonly #options: RunOptions
   readonly #context: RunContext
+  readonly #stop = new AbortController()
   readonly #lifecycle: Lifecycle
   #connections: Connections | undefined
   #inputs: readonly SourceInput[] = []
@@ -105,7 +106,7 @@ class JobRun {
   constructor(options: RunOptions) {
     const { mode, overwrite, log, clock = systemClock, manifest } = options
     this.#options = options
-    this.#context = { mode, overwrite, log, clock }
+    this.#context = { mode, overwrite, log, clock, stop: this.#stop.signal }
     this.#lifecycle = new Lifecycle({
       open: () => this.#openTask(),
       restart: manifest.restart,
@@ -141,6 +142,7 @@ class JobRun {
   }
 
   stop(): void {
+    this.#stop.abort()
     this.#lifecycle.stop()
   }
 
@@ -169,9 +171,9 @@ class JobRun {
 
   async #openTask(): Promise<Task> {
     const { manifest, definition, stateDir, onMoment } = this.#options
-    const { clock, log } = this.#context
+    const { clock, log, stop } = this.#context
     await this.#connections?.close()
-    const connections = new Connections(clock, (message) => log.warn({}, message))
+    const connections = new Connections(clock, (message) => log.warn({}, message), stop)
     this.#connections = connections
     const { limits, cache, operators } = manifest
     const onErrors = new Map(
@@ -199,6 +201,7 @@ class JobRun {
       commit: commitLimits(manifest, this.#context.mode),
       outboxBytesMax: limits.outboxBytesMax,
       onRetry: (message) => log.warn({}, message),
+      stop,
       ...(onMoment !== undefined && { onMoment }),
     })
     this.#recordsBefore ??= task.countersNow().records

@@ -17,6 +17,12 @@ import { JetStreamApi, rangeOf, type StreamInfo } from './jetstream-wire.ts'
 import { messagesDiscarded, streamRefilled } from './log-loss.ts'
 import type { LogBatch, LogMessage, LogReader } from './log.ts'
 
+/**
+ * Fewer messages than this on their way are a lively stream, not a backlog: a job that waited for them
+ * before it commits would find the next ones behind them.
+ */
+const BACKLOG_MESSAGES_MIN = 5_000
+
 export interface ReaderOptions {
   /** Most messages held or asked for; default 16384. */
   readonly bufferMessagesMax?: number
@@ -31,6 +37,8 @@ export interface ReaderOptions {
   readonly subject?: string
   /** What to do when messages are gone that were not read; default 'fail'. */
   readonly onDataLoss?: 'fail' | 'skip'
+  /** Told of each loss that was skipped. */
+  readonly onSkip?: (message: string) => void
 }
 
 const RETRY_DELAY_MS_MIN = 100
@@ -49,6 +57,7 @@ export class JetStreamReader implements LogReader {
   readonly #bufferBytesMax: number
   readonly #buffer: ReadBuffer
   readonly #skipLoss: boolean
+  readonly #onSkip: (message: string) => void
   readonly #subject: string | undefined
   readonly #closing = new AbortController()
   #pull: PullConsumer | undefined
@@ -84,6 +93,7 @@ export class JetStreamReader implements LogReader {
     this.#bufferBytesMax = options.bufferBytesMax ?? 16 * 1024 * 1024
     this.#buffer = new ReadBuffer(options.batchMessagesMax ?? 4_096)
     this.#skipLoss = options.onDataLoss === 'skip'
+    this.#onSkip = options.onSkip ?? (() => undefined)
     this.#subject = options.subject
   }
 
@@ -123,7 +133,7 @@ export class JetStreamReader implements LogReader {
   }
 
   get hasBacklog(): boolean {
-    return this.#buffer.messages > 0 || this.#pending > 0
+    return this.#pending >= BACKLOG_MESSAGES_MIN
   }
 
   poll(): LogBatch | undefined {
@@ -216,8 +226,7 @@ export class JetStreamReader implements LogReader {
     const missing = first - 1 - this.#position
     if (missing <= 0) return
     if (isCompacted(info)) this.#countSkipped(missing)
-    else if (this.#skipLoss) this.#lost += missing
-    else throw messagesDiscarded(this.#stream, this.#position + 1, first - 1)
+    else this.#lose(this.#position + 1, first - 1)
     this.#position = first - 1
     this.#newest = undefined
   }
@@ -280,11 +289,16 @@ export class JetStreamReader implements LogReader {
   /** What is missing below the oldest message is lost; from there on it was deleted. */
   #countGap(from: number, to: number, oldest: number): void {
     const lost = Math.max(0, Math.min(oldest - 1, to) - from + 1)
-    if (lost > 0 && !this.#skipLoss) {
-      throw messagesDiscarded(this.#stream, from, from + lost - 1)
-    }
-    this.#lost += lost
+    if (lost > 0) this.#lose(from, from + lost - 1)
     this.#countSkipped(to - from + 1 - lost)
+  }
+
+  /** Messages are gone that were not read: refused, or counted and told when that is asked for. */
+  #lose(from: number, to: number): void {
+    const loss = messagesDiscarded(this.#stream, from, to)
+    if (!this.#skipLoss) throw loss
+    this.#lost += to - from + 1
+    this.#onSkip(`skipped a loss and went on at message ${to + 1}: ${loss.message}`)
   }
 
   #countSkipped(count: number): void {

@@ -10,6 +10,7 @@ import {
   Undecodable,
 } from './source.ts'
 import { decodeJson } from './format/json.ts'
+import { reasonOf, UserCodeError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 
 /** The default export of a generator module. A text is a raw JSON line; anything else is the value. */
@@ -58,9 +59,32 @@ class GeneratorInput implements SourceInput {
     const { generate, options, clock } = this.#options
     const from = position as GeneratorPosition | undefined
     this.#startedAt = from?.startedAt ?? clock.now()
-    this.#items = generate(options)[Symbol.iterator]()
-    for (this.#taken = 0; this.#taken < (from?.taken ?? 0); this.#taken++) this.#items.next()
+    this.#taken = 0
+    this.#items = this.#guarded(() => generate(options ?? {})[Symbol.iterator]())
+    while (this.#taken < (from?.taken ?? 0)) {
+      this.#next()
+      this.#taken += 1
+    }
     return Promise.resolve(this.#position())
+  }
+
+  #next(): IteratorResult<unknown> {
+    return this.#guarded(() => this.#items.next())
+  }
+
+  /** What a generator throws is its author's to mend: trying again would only repeat it. */
+  #guarded<Result>(call: () => Result): Result {
+    const { name } = this.#options
+    try {
+      return call()
+    } catch (error) {
+      const position = `${name}#${this.#taken + 1}`
+      throw new UserCodeError(
+        `the generator of source '${name}' failed at record ${this.#taken + 1}: ${reasonOf(error)}`,
+        { operator: name, key: undefined, position },
+        { cause: error },
+      )
+    }
   }
 
   #position(): GeneratorPosition {
@@ -70,7 +94,7 @@ class GeneratorInput implements SourceInput {
   poll(): PollResult {
     const items: unknown[] = []
     while (items.length < RECORDS_PER_BATCH) {
-      const next = this.#items.next()
+      const next = this.#next()
       if (next.done === true) break
       items.push(next.value)
     }

@@ -28,6 +28,8 @@ export interface LogInputOptions {
    */
   readonly onDataLoss?: 'fail' | 'skip'
   readonly clock?: Clock
+  /** Ends the waiting of open() for a log that is away. */
+  readonly stop?: AbortSignal
   readonly onRetry?: (message: string) => void
   readonly onSkip?: (message: string) => void
 }
@@ -67,7 +69,10 @@ export class LogInput implements SourceInput {
   /** @throws ConfigError when there is no such stream, or it ends before the configured start. */
   async open(position: InputPosition | undefined): Promise<LogPosition> {
     const known = position === undefined ? undefined : logPosition(position, this.id)
-    return this.#whenThere(() => this.#start(known))
+    const { stop } = this.#options
+    const closing = this.#closing.signal
+    const signal = stop === undefined ? closing : AbortSignal.any([closing, stop])
+    return this.#whenThere(() => this.#start(known), signal)
   }
 
   async #start(known: LogPosition | undefined): Promise<LogPosition> {
@@ -224,9 +229,11 @@ export class LogInput implements SourceInput {
     if (maySkip && this.#skipped === skippedBefore) throw failure
   }
 
-  async #whenThere(action: () => Promise<LogPosition>): Promise<LogPosition> {
+  async #whenThere(
+    action: () => Promise<LogPosition>,
+    signal = this.#closing.signal,
+  ): Promise<LogPosition> {
     const { clock = systemClock, onRetry = ignore } = this.#options
-    const { signal } = this.#closing
     return retryWhileAway({ clock, what: `stream ${this.#place}`, onRetry, signal }, action)
   }
 

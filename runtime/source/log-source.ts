@@ -19,6 +19,8 @@ export interface LogSourceOptions {
   /** What to do when messages are lost (I8); default 'fail'. See LogInput. */
   readonly onDataLoss?: 'fail' | 'skip'
   readonly clock?: Clock
+  /** Ends the waiting for a log that is away when the job starts. */
+  readonly stop?: AbortSignal
   /** Told of each wait for a log that is away. */
   readonly onRetry?: (message: string) => void
   /** Told of each loss that was skipped. */
@@ -29,7 +31,7 @@ export function logSource(options: LogSourceOptions): Source {
   const { log, stream, name, clock = systemClock, onRetry = () => {} } = options
   return {
     async inputs() {
-      const { signal } = new AbortController()
+      const signal = options.stop ?? new AbortController().signal
       const partitions = await retryWhileAway(
         { clock, what: `stream ${stream}`, onRetry, signal },
         () => log.partitions(stream),

@@ -39,6 +39,8 @@ export interface TaskSetup {
   readonly outboxBytesMax: number
   /** Told when something outside is away and will be tried again. */
   readonly onRetry: (message: string) => void
+  /** Ends the waiting of the opening for sinks that are away. */
+  readonly stop?: AbortSignal
   /** Told at each moment of the commit protocol. */
   readonly onMoment?: (moment: Moment) => void
 }
@@ -177,8 +179,9 @@ class TaskBuilder {
   }
 
   #delivery(outbox: Outbox, onMoment: (moment: Moment) => void): Delivery {
-    const { clock, onRetry, graph } = this.#setup
+    const { clock, onRetry, graph, stop } = this.#setup
     return new Delivery({
+      ...(stop !== undefined && { stop }),
       outbox,
       owner: { run: this.#job.run, job: graph.job, task: TASK, destination: outbox.name },
       clock,
