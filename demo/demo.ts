@@ -152,7 +152,9 @@ class Demo {
       const line = firstLine(output)
       if (line !== undefined) {
         // The clock's zero is the start of the process.
-        this.#say(` first result ${lasted(this.#io.clock.monotonic())} after the start:\n   ${line}`)
+        this.#say(
+          ` first result ${lasted(this.#io.clock.monotonic())} after the start:\n   ${line}`,
+        )
         return
       }
       await sleep(this.#io.clock, LOOK_EVERY_MS, this.#over.signal)

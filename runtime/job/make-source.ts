@@ -65,6 +65,7 @@ function logOptions({ name, source, manifest, context }: SourceOptions) {
     until: context.mode === 'batch' ? ('end-at-open' as const) : undefined,
     onDataLoss: source.onDataLoss,
     clock: context.clock,
+    stop: context.stop,
     onRetry: (message: string) => context.log.warn({ source: name }, message),
     onSkip: (message: string) => context.log.warn({ source: name }, message),
   }

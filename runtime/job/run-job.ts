@@ -170,7 +170,7 @@ class JobRun {
   }
 
   async #openTask(): Promise<Task> {
-    const { manifest, definition, stateDir, onMoment } = this.#options
+    const { manifest, definition, stateDir, overwrite, onMoment } = this.#options
     const { clock, log, stop } = this.#context
     await this.#connections?.close()
     const connections = new Connections(clock, (message) => log.warn({}, message), stop)
@@ -194,7 +194,8 @@ class JobRun {
       tables,
       deadLetter: await makeSink(this.#deadLetter, connections, {
         ...this.#context,
-        overwrite: true,
+        // The default file lies in the state folder and belongs to the state; one that a user named does not.
+        overwrite: overwrite || manifest.deadLetter === undefined,
       }),
       policyOf: (operator) => operators.get(operator)?.onError ?? onErrors.get(operator) ?? 'fail',
       cache,

@@ -40,6 +40,10 @@ export function lockState(folder: string): () => void {
   const draft = `${path}.${own.token}`
   try {
     mkdirSync(folder, { recursive: true })
+  } catch (error) {
+    throw cannotWrite(folder, error)
+  }
+  try {
     writeFileSync(draft, JSON.stringify(own))
   } catch (error) {
     rmSync(draft, { force: true })

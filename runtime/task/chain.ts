@@ -165,13 +165,25 @@ class ChainBuilder {
 
   #sinkOf(node: NodeOf<'sink'>): Push {
     const outbox = this.#options.outboxes.get(node.name)
-    if (outbox !== undefined) return outbox.push
+    if (outbox !== undefined) return this.#intoOutbox(node.name, outbox)
     // A sink without an outbox is a table: an operator of this task.
     return this.#host(node, {
       main: () => undefined,
       sides: {},
       late: this.#options.late(node.name),
     })
+  }
+
+  /** A result that cannot be encoded (a bigint in JSON) is the job's fault, and named so. */
+  #intoOutbox(sink: string, outbox: Outbox): Push {
+    const { failures } = this.#options
+    return (value, time, key) => {
+      try {
+        outbox.push(value, time, key)
+      } catch (error) {
+        throw failures.unwritable(sink, error, key)
+      }
+    }
   }
 
   #contextOf(name: string): StepContext {

@@ -18,6 +18,8 @@ export interface DeliveryOptions {
   readonly outbox: Outbox
   readonly owner: SinkOwner
   readonly clock: Clock
+  /** Ends the waiting of the opening for a destination that is away. */
+  readonly stop?: AbortSignal
   readonly onRetry: (message: string) => void
   readonly onMoment: (moment: DeliveryMoment) => void
   /** Called when rows were taken, or when delivery ended with a failure. */
@@ -83,26 +85,31 @@ export class Delivery {
         onMoment('acknowledged')
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error
-        await this.#reopen(error)
+        await this.#reopen(error, signal)
       }
       onProgress()
     }
   }
 
-  /** Prepares the destination; waits while it is away. What it says is committed before start(). */
+  /**
+   * Prepares the destination; waits while it is away. What it says is committed before start().
+   * @throws UnavailableError when it is away and the job is to stop.
+   */
   async openSink(): Promise<void> {
-    const { outbox } = this.#options
+    const { outbox, stop } = this.#options
+    const stopped = this.#stopped.signal
+    const signal = stop === undefined ? stopped : AbortSignal.any([stopped, stop])
     try {
       outbox.acknowledge(await outbox.sink.open(this.#owner, outbox.known))
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error
-      await this.#reopen(error)
+      if (!(await this.#reopen(error, signal))) throw error
     }
   }
 
-  async #reopen(cause: UnavailableError): Promise<void> {
+  /** Tries until it is open; false when the signal aborted before. */
+  async #reopen(cause: UnavailableError, signal: AbortSignal): Promise<boolean> {
     const { outbox, clock, onRetry } = this.#options
-    const { signal } = this.#stopped
     let failure: unknown = cause
     for (
       let delayMs = BACKOFF_MS_MIN;
@@ -114,12 +121,13 @@ export class Delivery {
       try {
         await outbox.sink.close()
         outbox.acknowledge(await outbox.sink.open(this.#owner, outbox.known))
-        return
+        return true
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error
         failure = error
       }
     }
+    return false
   }
 
   /** Stops after the delivery in flight. */

@@ -2,7 +2,7 @@
  * What happens when user code throws: try again as often as the operator's policy says, then set the
  * record aside in the dead letter, or fail the job. One key's failure never touches another key.
  */
-import type { Failure } from '../../operators/operator.ts'
+import type { Failure, Key } from '../../operators/operator.ts'
 import { reasonOf, UserCodeError } from '../errors.ts'
 
 /** 'fail' the job, or set the record aside after this many attempts. */
@@ -41,6 +41,17 @@ export class FailureDesk {
     }
     this.#options.setAside(`operator '${operator}' failed: ${reasonOf(last)}`, operator, failure)
     return undefined
+  }
+
+  /** The error for a result that a sink cannot encode. */
+  unwritable(sink: string, error: unknown, key: Key | undefined): UserCodeError {
+    const position = this.#options.place()
+    const named = key === undefined ? undefined : JSON.stringify(key)
+    return new UserCodeError(
+      `a result at ${position} cannot be written to the sink '${sink}': ${reasonOf(error)}. Hand on values that have a JSON text.`,
+      { operator: sink, key: named, position },
+      { cause: error },
+    )
   }
 
   #fatal(operator: string, { error, key }: Failure): UserCodeError {

@@ -3,7 +3,13 @@
  * after a failure that may pass, backing off → restoring again.
  */
 import { assign, createActor, fromPromise, setup } from 'xstate'
-import { ConfigError, DataLossError, StateError, UserCodeError } from '../errors.ts'
+import {
+  ConfigError,
+  DataLossError,
+  StateError,
+  UnavailableError,
+  UserCodeError,
+} from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 import { sleep } from '../time/clock.ts'
 import type { Task, TaskEnd } from './task.ts'
@@ -150,6 +156,10 @@ export class Lifecycle {
           context.attempt < restart.attemptsMax &&
           !isFinal((event as unknown as { error: unknown }).error),
         isFinished: ({ event }) => (event as unknown as { output: TaskEnd }).output === 'finished',
+        /** Asked to stop while it waited for something outside: nothing has begun, nothing is lost. */
+        isStoppedWhileAway: ({ event }) =>
+          this.#stopping &&
+          (event as unknown as { error: unknown }).error instanceof UnavailableError,
         isStopping: () => this.#stopping,
       },
     }).createMachine({
@@ -162,6 +172,7 @@ export class Lifecycle {
             src: 'open',
             onDone: { target: 'running', actions: 'noteRunning' },
             onError: [
+              { target: 'stopped', guard: 'isStoppedWhileAway' },
               { target: 'backingOff', guard: 'mayPass', actions: 'noteFailure' },
               { target: 'failed', actions: 'noteFailure' },
             ],

@@ -16,7 +16,7 @@ const pages = [
 test.each([
   ['ts', 'jobs/latest-rating.ts'],
   ['yaml', 'jobs/latest-rating.yaml'],
-  ['ts', 'test/jobs/latest-rating.test.ts'],
+  ['ts', 'test/jobs/latest-rating-kit.test.ts'],
 ])('the README shows as %s what is in %s', (language, path) => {
   expect(readme.includes(`\`\`\`${language}\n${textOf(path)}\`\`\`\n`)).toBe(true)
 })

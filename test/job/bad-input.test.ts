@@ -30,24 +30,6 @@ describe('a state folder', { timeout: PATIENCE_MS }, () => {
     expect(await first.ended, first.output()).toBe(0)
   })
 
-  test('is taken by exactly one of twenty that want the one of a killed process', async () => {
-    const dead = folder.start(FOLLOW)
-    await until(() => folder.read('out.jsonl') === textOf(results(100)), 'the first results')
-    dead.child.kill('SIGKILL')
-    await dead.ended
-    const all = Array.from({ length: 20 }, () => folder.start(FOLLOW))
-    const ends: (number | NodeJS.Signals)[] = []
-    for (const { ended } of all) void ended.then((end) => ends.push(end))
-    await until(() => ends.length >= 19, 'the end of nineteen', PATIENCE_MS)
-    expect(ends).toEqual(Array.from({ length: 19 }, () => 3))
-    folder.write('in.jsonl', textOf(records(1, 110)))
-    await until(() => folder.read('out.jsonl') === textOf(results(110)), 'the results of the one')
-    const [winner] = all.filter(({ child }) => child.exitCode === null)
-    winner?.child.kill('SIGTERM')
-    expect(await winner?.ended).toBe(0)
-    expect(folder.read('out.jsonl')).toBe(textOf(results(110)))
-  })
-
   test('of another job or shape is refused, and nothing is changed', async () => {
     expect((await folder.run(['--mode', 'batch'])).code).toBe(0)
     const now = (): string[] => [
@@ -117,6 +99,15 @@ describe('an output file', { timeout: PATIENCE_MS }, () => {
     const asked = await folder.run(['--mode', 'batch', '--overwrite'])
     expect(asked.code, asked.output).toBe(0)
     expect(folder.read('out.jsonl')).toBe(textOf(results(100)))
+  })
+
+  test('of dead letters that is not empty is not touched either', async () => {
+    folder.write('letters.jsonl', 'precious\n')
+    const flags = ['--mode', 'batch', '--set', 'deadLetter.file.path=letters.jsonl']
+    const refused = await folder.run(flags)
+    expect(refused.code, refused.output).toBe(2)
+    expect(refused.output).toMatch(/letters\.jsonl is not empty/)
+    expect(folder.read('letters.jsonl')).toBe('precious\n')
   })
 
   test('that lost confirmed results is refused', async () => {

@@ -267,3 +267,18 @@ describe('user code that fails', () => {
     await t.close()
   })
 })
+
+describe('a result that cannot be written down', () => {
+  const odd = job('odd', ({ source, sink }) => {
+    source('items', z.object({ n: z.number(), timestamp: z.number() }))
+      .map(({ n }) => (n < 0 ? { n: BigInt(n) } : { n }))
+      .to(sink('out'))
+  })
+
+  it('fails the job and names the sink and the place', async () => {
+    const t = await testJob(odd)
+    t.push('items', { n: 1, timestamp: 0 }, { n: -1, timestamp: 0 })
+    await expect(t.settled()).rejects.toThrow(/at items#2 cannot be written to the sink 'out'/)
+    await t.close()
+  })
+})
