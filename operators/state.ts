@@ -202,7 +202,10 @@ export class MapCell<K extends EntryKey, Value> implements StateCell, EntryRows 
   #drop(key: K): void {
     this.#order = undefined
     if (this.#many === undefined) this.#oneValue = undefined
-    else this.#many.delete(key)
+    else {
+      this.#many.delete(key)
+      if (this.#many.size === 0) this.#many = undefined
+    }
   }
 
   /** The entries as a Map; from here on they are kept in it. */

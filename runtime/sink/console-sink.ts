@@ -1,8 +1,11 @@
 /** Prints each result as a line of JSON. At most once after a crash: a terminal cannot be cut back. */
 import type { Writable } from 'node:stream'
 import { lastOf, messagesOf, type OutboxRow } from '../task/outbox-row.ts'
-import { jsonText } from './json-text.ts'
+import type { ByteWriter } from './byte-writer.ts'
+import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
+
+const LINE_END = 10
 
 export class ConsoleSink implements Sink {
   readonly #output: Writable
@@ -11,8 +14,9 @@ export class ConsoleSink implements Sink {
     this.#output = output
   }
 
-  encode(value: unknown): string {
-    return `${jsonText(value)}\n`
+  encode(out: ByteWriter, value: unknown): void {
+    writeJson(out, value)
+    out.byte(LINE_END)
   }
 
   open(_owner: SinkOwner, taken: Taken | undefined): Promise<Taken> {

@@ -3,11 +3,11 @@
  * transaction of its messages, so a row that is handed over again is dropped there, and after a
  * restart the log is asked how far it has come.
  */
-import type { Key, Timestamp } from '../../operators/operator.ts'
 import { ConfigError, DataLossError, invariant } from '../errors.ts'
 import type { AppendableLog, Retention } from '../log/appendable-log.ts'
 import { messagesOf, type OutboxRow } from '../task/outbox-row.ts'
-import { jsonText } from './json-text.ts'
+import type { ByteWriter } from './byte-writer.ts'
+import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 
 export interface EmbeddedSinkOptions {
@@ -38,8 +38,8 @@ export class EmbeddedSink implements Sink {
     this.#partition = options.partition ?? 0
   }
 
-  encode(value: unknown, _time: Timestamp, _key: Key | undefined): string {
-    return jsonText(value)
+  encode(out: ByteWriter, value: unknown): void {
+    writeJson(out, value)
   }
 
   async open(owner: SinkOwner, taken: Taken | undefined): Promise<Taken> {

@@ -5,12 +5,14 @@
  */
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Key, Timestamp } from '../../operators/operator.ts'
 import { ConfigError, DataLossError, reasonOf, UnavailableError } from '../errors.ts'
 import { lastOf, messagesOf, type OutboxRow } from '../task/outbox-row.ts'
 import { csvLine } from './csv-text.ts'
-import { jsonText } from './json-text.ts'
+import type { ByteWriter } from './byte-writer.ts'
+import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
+
+const LINE_END = 10
 
 export interface FileSinkOptions {
   readonly path: string
@@ -38,8 +40,9 @@ export class FileSink implements Sink {
   }
 
   /** A line of JSON; CSV is made of it when it is written, for only then its columns are known for good. */
-  encode(value: unknown, _time: Timestamp, _key: Key | undefined): string {
-    return `${jsonText(value)}\n`
+  encode(out: ByteWriter, value: unknown): void {
+    writeJson(out, value)
+    out.byte(LINE_END)
   }
 
   async open(owner: SinkOwner, taken: Taken | undefined): Promise<Taken> {

@@ -14,7 +14,6 @@
  * without conditions and in order, and as slow as one round trip a result; every message of another
  * writer costs one more.
  */
-import type { Key, Timestamp } from '../../operators/operator.ts'
 import { ConfigError, DataLossError, invariant, UnavailableError } from '../errors.ts'
 import { JetStreamConnection } from '../log/jetstream-connection.ts'
 import { streamMissing } from '../log/jetstream-loss.ts'
@@ -32,7 +31,8 @@ import {
   writerOf,
   type JetStreamSinkOptions,
 } from './jetstream-stream.ts'
-import { jsonText } from './json-text.ts'
+import type { ByteWriter } from './byte-writer.ts'
+import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 
 export interface JetStreamSharedSinkOptions extends JetStreamSinkOptions {
@@ -71,8 +71,8 @@ export class JetStreamSharedSink implements Sink {
     this.#options = options
   }
 
-  encode(value: unknown, _time: Timestamp, _key: Key | undefined): string {
-    return jsonText(value)
+  encode(out: ByteWriter, value: unknown): void {
+    writeJson(out, value)
   }
 
   async open(owner: SinkOwner, taken: Taken | undefined): Promise<Taken> {

@@ -10,7 +10,6 @@
  * On any doubt the stream says how far it is: its last sequence, also when retention has removed the
  * messages. What is there is compared with what should be there before it counts as taken (I8).
  */
-import type { Key, Timestamp } from '../../operators/operator.ts'
 import { DataLossError, invariant, UnavailableError } from '../errors.ts'
 import { JetStreamConnection } from '../log/jetstream-connection.ts'
 import { streamMissing } from '../log/jetstream-loss.ts'
@@ -28,7 +27,8 @@ import {
   writerOf,
   type JetStreamSinkOptions,
 } from './jetstream-stream.ts'
-import { jsonText } from './json-text.ts'
+import type { ByteWriter } from './byte-writer.ts'
+import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 
 /** Who wrote a message; kept with it, so that a restart can tell its own from others'. */
@@ -56,8 +56,8 @@ export class JetStreamSink implements Sink {
     this.#options = options
   }
 
-  encode(value: unknown, _time: Timestamp, _key: Key | undefined): string {
-    return jsonText(value)
+  encode(out: ByteWriter, value: unknown): void {
+    writeJson(out, value)
   }
 
   async open(owner: SinkOwner, taken: Taken | undefined): Promise<Taken> {

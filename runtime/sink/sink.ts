@@ -8,6 +8,7 @@
  */
 import type { Key, Timestamp } from '../../operators/operator.ts'
 import type { OutboxRow } from '../task/outbox-row.ts'
+import type { ByteWriter } from './byte-writer.ts'
 
 /** How far a destination has durably taken rows, and what the sink must remember about it. */
 export interface Taken {
@@ -33,10 +34,10 @@ export interface SinkOwner {
 
 export interface Sink {
   /**
-   * One result as the bytes that will travel. Strings are sent as UTF-8. Called once a result, when
-   * it enters the outbox.
+   * Writes one result as the bytes that will travel. Called once a result, when it enters the outbox.
+   * What it throws fails the job; nothing of the result is kept then.
    */
-  encode(value: unknown, time: Timestamp, key: Key | undefined): string | Uint8Array
+  encode(out: ByteWriter, value: unknown, time: Timestamp, key: Key | undefined): void
   /**
    * Prepares the destination. `taken` is what the task last committed, undefined in a fresh state.
    * The result is committed before the first deliver. Numbers may be ahead of `taken`: those rows

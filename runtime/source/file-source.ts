@@ -4,7 +4,6 @@
  */
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { glob, isDynamicPattern } from 'tinyglobby'
 import { ConfigError, DataLossError } from '../errors.ts'
 import { crc32 } from '../state/crc32.ts'
 import { type Clock, sleep } from '../time/clock.ts'
@@ -70,16 +69,20 @@ export class FileSource implements Source {
   }
 }
 
+const MAY_BE_PATTERN = /[*?[\]{}()!+@\\]/
+
 /** @throws ConfigError when no file is there. */
 export async function matchingFiles(pattern: string): Promise<string[]> {
-  if (!isDynamicPattern(pattern)) {
+  // Loaded only for what may be a pattern: a start is to be quick.
+  const globbing = MAY_BE_PATTERN.test(pattern) ? await import('tinyglobby') : undefined
+  if (globbing?.isDynamicPattern(pattern) !== true) {
     const found = await stat(pattern).catch((error: unknown) => {
       throw fileProblem(pattern, error)
     })
     if (found.isDirectory()) throw fileProblem(pattern, { code: 'EISDIR' })
     return [pattern]
   }
-  const files = (await glob(pattern, { absolute: true, onlyFiles: true })).toSorted()
+  const files = (await globbing.glob(pattern, { absolute: true, onlyFiles: true })).toSorted()
   if (files.length === 0) throw new ConfigError(`no file matches ${pattern}`)
   return files
 }

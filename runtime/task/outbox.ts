@@ -8,6 +8,7 @@
  */
 import type { Key, Push, Timestamp } from '../../operators/operator.ts'
 import { StateError } from '../errors.ts'
+import { ByteWriter } from '../sink/byte-writer.ts'
 import type { Sink, Taken } from '../sink/sink.ts'
 import { crc32 } from '../state/crc32.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
@@ -33,8 +34,9 @@ export class Outbox {
   readonly sink: Sink
   readonly #destination: number
   #nextNumber = 1
-  #parts: (string | Uint8Array)[] = []
-  #partBytes = 0
+  /** The messages of the row that is being cut, and where each ends. */
+  readonly #writer = new ByteWriter()
+  #ends: number[] = []
   /** Rows of the open epoch, cut and not yet committed. */
   #open: OutboxRow[] = []
   /** Rows that are committed, or on their way, and not yet taken. */
@@ -75,15 +77,20 @@ export class Outbox {
 
   /** The step that takes results. */
   readonly push: Push = (value: unknown, time: Timestamp, key: Key | undefined): void => {
-    const message = this.sink.encode(value, time, key)
-    this.#parts.push(message)
-    this.#partBytes += message.length
-    if (this.#partBytes >= ROW_BYTES) this.#close()
+    const start = this.#writer.length
+    try {
+      this.sink.encode(this.#writer, value, time, key)
+    } catch (error) {
+      this.#writer.cut(start)
+      throw error
+    }
+    this.#ends.push(this.#writer.length)
+    if (this.#writer.length >= ROW_BYTES) this.#close()
   }
 
   /** Results handed to this outbox since the state was created. */
   get count(): number {
-    return this.#nextNumber - 1 + this.#parts.length
+    return this.#nextNumber - 1 + this.#ends.length
   }
 
   /** What is known of the destination; undefined before it was ever opened. */
@@ -98,11 +105,11 @@ export class Outbox {
 
   /** Bytes that are not yet taken, those of the open epoch included. */
   get bytes(): number {
-    return this.#waitingBytes + this.#partBytes
+    return this.#waitingBytes + this.#writer.length
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0 && this.#open.length === 0 && this.#parts.length === 0
+    return this.#waiting.length === 0 && this.#open.length === 0 && this.#ends.length === 0
   }
 
   /** Whether rows are taken that the store still holds. */
@@ -111,10 +118,13 @@ export class Outbox {
   }
 
   #close(): void {
-    if (this.#parts.length === 0) return
-    const row = cutRow(this.#nextNumber, this.#parts)
-    this.#parts = []
-    this.#partBytes = 0
+    if (this.#ends.length === 0) return
+    const row = {
+      first: this.#nextNumber,
+      bytes: this.#writer.take(),
+      ends: Uint32Array.from(this.#ends),
+    }
+    this.#ends = []
     this.#nextNumber = lastOf(row) + 1
     this.#open.push(row)
     this.#waitingBytes += row.bytes.length
@@ -164,41 +174,6 @@ export class Outbox {
     key.writeUIntBE(first, 2, 6)
     return key
   }
-}
-
-/** Cuts messages into one row: joined once, encoded once. */
-function cutRow(first: number, parts: readonly (string | Uint8Array)[]): OutboxRow {
-  return allText(parts) ? cutText(first, parts) : cutBytes(first, parts)
-}
-
-function allText(parts: readonly (string | Uint8Array)[]): parts is readonly string[] {
-  for (let i = 0; i < parts.length; i++) if (typeof parts[i] !== 'string') return false
-  return true
-}
-
-function cutText(first: number, parts: readonly string[]): OutboxRow {
-  const text = parts.join('')
-  const size = Buffer.byteLength(text)
-  const bytes = Buffer.allocUnsafeSlow(size)
-  // Text with nothing beyond ASCII has as many bytes as characters, and is copied as it is.
-  const isAscii = size === text.length
-  bytes.write(text, isAscii ? 'latin1' : 'utf8')
-  const ends = new Uint32Array(parts.length)
-  let end = 0
-  for (let i = 0; i < parts.length; i++) {
-    const part = parts[i] as string
-    end += isAscii ? part.length : Buffer.byteLength(part)
-    ends[i] = end
-  }
-  return { first, bytes, ends }
-}
-
-function cutBytes(first: number, parts: readonly (string | Uint8Array)[]): OutboxRow {
-  const buffers = parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'utf8') : part))
-  const ends = new Uint32Array(parts.length)
-  let end = 0
-  for (const [i, buffer] of buffers.entries()) ends[i] = end += buffer.length
-  return { first, bytes: Buffer.concat(buffers), ends }
 }
 
 /** CRC-32 (4) · number of messages (4) · where each ends (4 each) · messages. */

@@ -3,9 +3,9 @@
  * yet acknowledged are still there after a crash, and are adopted by their number when the sink is
  * opened again (K2). Whatever comes again must come byte for byte (K3).
  */
-import type { Key, Timestamp } from '../../operators/operator.ts'
 import { DataLossError, invariant } from '../errors.ts'
-import { jsonText } from '../sink/json-text.ts'
+import type { ByteWriter } from '../sink/byte-writer.ts'
+import { writeJson } from '../sink/json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from '../sink/sink.ts'
 import { messagesOf, type OutboxRow } from '../task/outbox-row.ts'
 
@@ -25,8 +25,8 @@ export class MemorySink implements Sink {
   }
 
   /** A result as JSON, as a file or a stream would have it. */
-  encode(value: unknown, _time: Timestamp, _key: Key | undefined): string {
-    return jsonText(value)
+  encode(out: ByteWriter, value: unknown): void {
+    writeJson(out, value)
   }
 
   async open(owner: SinkOwner, taken: Taken | undefined): Promise<Taken> {

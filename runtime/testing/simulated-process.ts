@@ -109,7 +109,7 @@ export class SimulatedProcess {
 
   #mortalSink(sink: Sink): Sink {
     return {
-      encode: (value, time, key) => sink.encode(value, time, key),
+      encode: (out, value, time, key) => sink.encode(out, value, time, key),
       open: (owner, taken) => this.#mortal(() => sink.open(owner, taken)),
       deliver: (rows) => this.#mortal(() => sink.deliver(rows)),
       close: () => sink.close(),

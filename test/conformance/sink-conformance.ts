@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Sink, SinkOwner, Taken } from '../../runtime/sink/sink.ts'
+import { ByteWriter } from '../../runtime/sink/byte-writer.ts'
 import { lastOf, type OutboxRow } from '../../runtime/task/outbox-row.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 
@@ -73,8 +74,9 @@ class TaskOfSink {
 
   #cutRow(results: readonly Result[]): OutboxRow {
     const parts = results.map((result) => {
-      const encoded = this.#sink.encode(result, result.n, undefined)
-      return typeof encoded === 'string' ? Buffer.from(encoded) : Buffer.from(encoded.slice())
+      const out = new ByteWriter()
+      this.#sink.encode(out, result, result.n, undefined)
+      return out.take()
     })
     let end = 0
     const ends = Uint32Array.from(parts, (part) => (end += part.length))

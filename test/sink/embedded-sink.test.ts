@@ -10,6 +10,7 @@ import { MemoryLog } from '../../runtime/testing/memory-log.ts'
 import { readMessages } from '../conformance/log-conformance.ts'
 import { sinkConformance } from '../conformance/sink-conformance.ts'
 import { ownerOf, results, rowsOf } from '../support/outbox-rows.ts'
+import { encoded } from '../support/encoded.ts'
 
 async function contentsOf(log: AppendableLog, stream: string, partition = 0): Promise<string[]> {
   const { first, last } = await log.inspect(stream, partition)
@@ -163,7 +164,7 @@ describe('EmbeddedSink', () => {
   })
 
   it('encodes results as JSON text', () => {
-    expect(newSink().encode({ a: 1, b: 'ü' }, 0, undefined)).toBe('{"a":1,"b":"ü"}')
+    expect(encoded(newSink(), { a: 1, b: 'ü' })).toBe('{"a":1,"b":"ü"}')
   })
 
   async function deliverSome(): Promise<{ readonly number: number; readonly memo: unknown }> {

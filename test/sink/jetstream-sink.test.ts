@@ -11,6 +11,7 @@ import { FaultyConnection } from '../support/faulty-connection.ts'
 import { Admin, until } from '../support/jetstream.ts'
 import { NatsServer } from '../support/nats-server.ts'
 import { ownerOf, results, rowOf, rowsOf } from '../support/outbox-rows.ts'
+import { encoded } from '../support/encoded.ts'
 
 let server: NatsServer
 let admin: Admin
@@ -53,7 +54,7 @@ describe('results', () => {
   test('are stored once and in order, as text of JSON', async () => {
     const stream = newStream()
     const sink = sinkOn(stream)
-    expect(sink.encode({ a: 1 }, 0, undefined)).toBe('{"a":1}')
+    expect(encoded(sink, { a: 1 })).toBe('{"a":1}')
     expect((await sink.open(ownerOf('run'), undefined)).number).toBe(0)
     expect((await sink.deliver(rowsOf(1, 3_000))).number).toBe(3_000)
     expect((await sink.deliver(rowsOf(3_001, 3_005))).number).toBe(3_005)

@@ -396,7 +396,7 @@ test('numbers begin at 1 and have no holes at each destination, whatever goes to
   const noting = (name: 'all' | 'thirds'): Sink => {
     const sink = new MemorySink(new MemoryDestination())
     return {
-      encode: (result, time, key) => sink.encode(result, time, key),
+      encode: (out, result) => sink.encode(out, result),
       open: (owner, taken) => sink.open(owner, taken),
       deliver: async (rows) => {
         for (const { first, ends } of rows) {

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { jsonText } from '../../runtime/sink/json-text.ts'
+import { ByteWriter } from '../../runtime/sink/byte-writer.ts'
+import { writeJson } from '../../runtime/sink/json-bytes.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
+
+function jsonText(value: unknown): string {
+  const out = new ByteWriter()
+  writeJson(out, value)
+  return Buffer.from(out.take()).toString('utf8')
+}
 
 const TEXTS = [
   '',
