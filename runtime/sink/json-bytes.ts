@@ -16,7 +16,8 @@ export function writeJson(out: ByteWriter, value: unknown): void {
   if (writeFlat(out, value)) return
   out.cut(start)
   // Undefined, functions and symbols have no JSON text: null stands for them, as it does in an array.
-  out.text((JSON.stringify(value) as string | undefined) ?? 'null')
+  const text: string | undefined = JSON.stringify(value)
+  out.text(text ?? 'null')
 }
 
 function writeFlat(out: ByteWriter, value: unknown): boolean {
@@ -37,22 +38,14 @@ function writeFlat(out: ByteWriter, value: unknown): boolean {
 }
 
 function writeMember(out: ByteWriter, member: unknown): boolean {
-  switch (typeof member) {
-    case 'number':
-      if (Number.isSafeInteger(member)) out.integer(member)
-      else out.ascii(Number.isFinite(member) ? String(member) : 'null')
-      return true
-    case 'string':
-      if (!out.quoted(member)) out.text(JSON.stringify(member))
-      return true
-    case 'boolean':
-      out.ascii(member ? 'true' : 'false')
-      return true
-    default:
-      if (member !== null) return false
-      out.ascii('null')
-      return true
-  }
+  if (typeof member === 'number') {
+    if (Number.isSafeInteger(member)) out.integer(member)
+    else out.ascii(Number.isFinite(member) ? String(member) : 'null')
+  } else if (typeof member === 'string') {
+    if (!out.quoted(member)) out.text(JSON.stringify(member))
+  } else if (typeof member === 'boolean' || member === null) out.ascii(String(member))
+  else return false
+  return true
 }
 
 /** Undefined for a name that needs an escape. */
