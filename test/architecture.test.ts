@@ -36,9 +36,9 @@ const OPERATORS = /^operators\//
 const ERRORS = /^runtime\/errors\.ts$/
 /** Pure functions between values and bytes. */
 const CODECS = /^runtime\/state\/(row-codec|key-codec|crc32)\.ts$/
-/** What is between a task and the outside: each an interface, or a row that travels. */
+/** What is between a task and the outside: each an interface, or the bytes that travel. */
 const INTERFACES =
-  /^runtime\/(log\/log|sink\/sink|source\/source|state\/store|time\/clock|task\/outbox-row)\.ts$/
+  /^runtime\/(log\/log|sink\/sink|source\/source|state\/store|time\/clock|task\/(outbox-row|byte-writer))\.ts$/
 const STANDARD_SCHEMA = /^@standard-schema\/spec$/
 const edge = (folder: string): RegExp => new RegExp(`^runtime/(time|${folder})/`)
 

@@ -1,7 +1,7 @@
 /** Prints each result as a line of JSON. At most once after a crash: a terminal cannot be cut back. */
 import type { Writable } from 'node:stream'
 import { lastOf, messagesOf, type OutboxRow } from '../task/outbox-row.ts'
-import type { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from '../task/byte-writer.ts'
 import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 

@@ -6,7 +6,7 @@
 import { ConfigError, DataLossError, invariant } from '../errors.ts'
 import type { AppendableLog, Retention } from '../log/appendable-log.ts'
 import { messagesOf, type OutboxRow } from '../task/outbox-row.ts'
-import type { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from '../task/byte-writer.ts'
 import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 

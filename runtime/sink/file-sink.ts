@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
 import { ConfigError, DataLossError, reasonOf, UnavailableError } from '../errors.ts'
 import { lastOf, messagesOf, type OutboxRow } from '../task/outbox-row.ts'
 import { csvLine } from './csv-text.ts'
-import type { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from '../task/byte-writer.ts'
 import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 

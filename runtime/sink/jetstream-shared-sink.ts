@@ -31,7 +31,7 @@ import {
   writerOf,
   type JetStreamSinkOptions,
 } from './jetstream-stream.ts'
-import type { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from '../task/byte-writer.ts'
 import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 

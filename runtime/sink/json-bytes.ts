@@ -3,7 +3,7 @@
  * which most results are, are written straight into the outbox: no text is made that is then joined,
  * encoded and thrown away. Everything else is left to JSON.stringify.
  */
-import type { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from '../task/byte-writer.ts'
 
 const [COMMA, OPEN, CLOSE] = [44, 123, 125] as const
 /** `"name":` of each property name seen that is plain; names come from code, so there are few. */

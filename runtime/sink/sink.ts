@@ -8,7 +8,7 @@
  */
 import type { Key, Timestamp } from '../../operators/operator.ts'
 import type { OutboxRow } from '../task/outbox-row.ts'
-import type { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from '../task/byte-writer.ts'
 
 /** How far a destination has durably taken rows, and what the sink must remember about it. */
 export interface Taken {

@@ -8,7 +8,7 @@
  */
 import type { Key, Push, Timestamp } from '../../operators/operator.ts'
 import { StateError } from '../errors.ts'
-import { ByteWriter } from '../sink/byte-writer.ts'
+import { ByteWriter } from './byte-writer.ts'
 import type { Sink, Taken } from '../sink/sink.ts'
 import { crc32 } from '../state/crc32.ts'
 import type { Store, StoreWriter } from '../state/store.ts'

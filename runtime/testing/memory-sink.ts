@@ -4,7 +4,7 @@
  * opened again (K2). Whatever comes again must come byte for byte (K3).
  */
 import { DataLossError, invariant } from '../errors.ts'
-import type { ByteWriter } from '../sink/byte-writer.ts'
+import type { ByteWriter } from '../task/byte-writer.ts'
 import { writeJson } from '../sink/json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from '../sink/sink.ts'
 import { messagesOf, type OutboxRow } from '../task/outbox-row.ts'

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Sink, SinkOwner, Taken } from '../../runtime/sink/sink.ts'
-import { ByteWriter } from '../../runtime/sink/byte-writer.ts'
+import { ByteWriter } from '../../runtime/task/byte-writer.ts'
 import { lastOf, type OutboxRow } from '../../runtime/task/outbox-row.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ByteWriter } from '../../runtime/sink/byte-writer.ts'
+import { ByteWriter } from '../../runtime/task/byte-writer.ts'
 import { writeJson } from '../../runtime/sink/json-bytes.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 

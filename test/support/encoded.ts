@@ -1,4 +1,4 @@
-import { ByteWriter } from '../../runtime/sink/byte-writer.ts'
+import { ByteWriter } from '../../runtime/task/byte-writer.ts'
 import type { Sink } from '../../runtime/sink/sink.ts'
 
 /** The text of one result as a sink encodes it. */
