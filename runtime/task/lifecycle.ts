@@ -6,6 +6,7 @@ import { assign, createActor, fromPromise, setup } from 'xstate'
 import {
   ConfigError,
   DataLossError,
+  InvariantError,
   StateError,
   UnavailableError,
   UserCodeError,
@@ -43,12 +44,18 @@ export interface LifecycleOptions {
 /** A run of this length counts as recovered: failures before it no longer add up. */
 const RECOVERED_AFTER_MS = 60_000
 
-/** Errors that will be the same at the next attempt. */
+/** Errors that will be the same at the next attempt, or that show the runtime itself to be wrong. */
 export function isFinal(error: unknown): boolean {
-  return [ConfigError, StateError, DataLossError, UserCodeError].some(
-    (kind) => error instanceof kind,
-  )
+  return FINAL_ERRORS.some((kind) => error instanceof kind)
 }
+
+const FINAL_ERRORS = [
+  ConfigError,
+  StateError,
+  DataLossError,
+  UserCodeError,
+  InvariantError,
+] as const
 
 export function delayOf(restart: RestartStrategy, attempt: number): number {
   if (restart.strategy === 'fixed') return restart.delayMs
