@@ -76,16 +76,14 @@ export class Ingest {
   wait(): void {
     if (this.#isWaiting || this.ended) return
     this.#isWaiting = true
-    this.input
-      .ready()
-      .catch((error: unknown) => {
-        this.#failure = error instanceof Error ? error : new Error(String(error))
-      })
-      .finally(() => {
-        this.#isWaiting = false
-        this.#options.onReady()
-      })
-      .catch(() => undefined)
+    const over = (): void => {
+      this.#isWaiting = false
+      this.#options.onReady()
+    }
+    this.input.ready().then(over, (error: unknown) => {
+      this.#failure = error instanceof Error ? error : new Error(String(error))
+      over()
+    })
   }
 
   /** What the next commit remembers: the place behind the last whole batch. */
