@@ -4,7 +4,7 @@
  * commit it, evict it, load it again and replay it.
  */
 import type { StateCell, StateSpec } from './state.ts'
-import type { Timestamp } from './time.ts'
+import type { Milliseconds, Timestamp } from './time.ts'
 
 export type { Timestamp } from './time.ts'
 
@@ -81,7 +81,10 @@ export interface Turn {
 export interface KeyedOperator {
   /** The cells of each key, and the version of their shape. */
   readonly state: StateSpec
-  onRecord(turn: Turn, value: unknown, time: Timestamp): void
+  /** By how much results may be older than the input's watermark; default 0. Time behind the operator is held back by it. */
+  readonly holdBackMs?: Milliseconds
+  /** @param input the place of the input among the operator's inputs: 0 for the only one. */
+  onRecord(turn: Turn, value: unknown, time: Timestamp, input: number): void
   /** A time that was asked for has come. Called in time order, before any record behind it. */
   onTimer(turn: Turn, time: Timestamp, clock: TimerClock): void
 }

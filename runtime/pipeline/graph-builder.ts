@@ -55,14 +55,14 @@ export class GraphBuilder {
 
   /** A stateful operator: its name is where its state is found again. */
   keyed(
-    input: NodeId,
+    inputs: readonly NodeId[],
     name: string,
     label: string,
     make: () => KeyedOperator,
     { onError }: Options,
   ): NodeId {
     this.#claim(name, 'operator')
-    return this.#add((id) => ({ kind: 'keyed', id, input, name, label, make, onError }))
+    return this.#add((id) => ({ kind: 'keyed', id, inputs, name, label, make, onError }))
   }
 
   side(input: NodeId, side: string): NodeId {

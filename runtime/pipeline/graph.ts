@@ -28,7 +28,8 @@ export type GraphNode =
   | {
       readonly kind: 'keyed'
       readonly id: NodeId
-      readonly input: NodeId
+      /** More than one for a join or a connect; the operator is told which. */
+      readonly inputs: readonly NodeId[]
       readonly name: string
       readonly label: string
       readonly make: () => KeyedOperator
@@ -61,9 +62,9 @@ export function inputsOf(node: GraphNode): readonly NodeId[] {
     case 'source':
       return []
     case 'union':
+    case 'keyed':
       return node.inputs
     case 'step':
-    case 'keyed':
     case 'side':
     case 'sink':
       return [node.input]

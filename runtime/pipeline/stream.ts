@@ -129,7 +129,7 @@ export class KeyedStream<Value, K extends Key> extends Stream<Value> {
     const make = (): KeyedOperator => new ActorOperator(definition)
     return new ProcessedStream(
       this.builder,
-      this.builder.keyed(this.node, actor.name, 'process', make, options),
+      this.builder.keyed([this.node], actor.name, 'process', make, options),
     )
   }
 
@@ -221,7 +221,7 @@ export class WindowedStream<Value, K extends Key> {
     const described = `tumbling ${windows.sizeMs} ms · ${label}`
     return new WindowResults(
       this.#builder,
-      this.#builder.keyed(this.#node, name, described, make, options),
+      this.#builder.keyed([this.#node], name, described, make, options),
     )
   }
 }

@@ -19,6 +19,7 @@ import { slowestOf, WatermarkHolder } from '../time/watermark.ts'
 import { ActorCache, type CacheLimits } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
 import type { JobRow, OperatorRow } from './meta.ts'
+import type { Host } from './host.ts'
 import { type HostOutputs, OperatorHost } from './operator-host.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -74,7 +75,7 @@ export interface Chain {
   /** Where the values of each source enter. */
   readonly entries: ReadonlyMap<string, Push>
   /** Keyed operators, those that feed others first. */
-  readonly hosts: readonly OperatorHost[]
+  readonly hosts: readonly Host[]
 }
 
 export function buildChain(options: ChainOptions): Chain {
@@ -84,8 +85,9 @@ export function buildChain(options: ChainOptions): Chain {
 class ChainBuilder {
   readonly #options: ChainOptions
   readonly #watermarks = new Map<NodeId, WatermarkHolder>()
-  readonly #pushes = new Map<NodeId, Push>()
-  readonly #hosts: OperatorHost[] = []
+  /** Where values enter a node, by the place of their input among the node's inputs. */
+  readonly #pushes = new Map<NodeId, (place: number) => Push>()
+  readonly #hosts: Host[] = []
 
   constructor(options: ChainOptions) {
     this.#options = options
@@ -118,8 +120,17 @@ class ChainBuilder {
     return slowestOf([...new Set(inputs)].filter((holder) => holder !== undefined))
   }
 
-  /** What a node does with a value. */
-  #pushOf(node: GraphNode): Push {
+  /** What a node does with a value of each of its inputs. */
+  #pushOf(node: GraphNode): (place: number) => Push {
+    if (node.kind === 'keyed') {
+      const host = this.#host(node, this.#outputsOf(node))
+      return (place) => host.pushOf(place)
+    }
+    const push = this.#onlyPushOf(node)
+    return () => push
+  }
+
+  #onlyPushOf(node: Exclude<GraphNode, { kind: 'keyed' }>): Push {
     switch (node.kind) {
       case 'source':
       case 'union':
@@ -127,8 +138,6 @@ class ChainBuilder {
         return this.#outputOf(node.id)
       case 'step':
         return node.step(this.#outputOf(node.id), this.#contextOf(node.name))
-      case 'keyed':
-        return this.#host(node, this.#outputsOf(node))
       case 'sink':
         return this.#sinkOf(node)
     }
@@ -136,12 +145,18 @@ class ChainBuilder {
 
   /** Hands a node's values to all nodes that read it. */
   #outputOf(id: NodeId): Push {
-    const readers = this.#options.graph.nodes.filter(
-      (node) => node.kind !== 'side' && inputsOf(node).includes(id),
-    )
+    const readers = this.#options.graph.nodes.filter((node) => node.kind !== 'side')
     return fanOut(
-      readers.map((reader) => this.#pushes.get(reader.id)).filter((push) => push !== undefined),
+      readers.flatMap((reader) =>
+        inputsOf(reader).flatMap((input, place) => (input === id ? this.#into(reader, place) : [])),
+      ),
     )
+  }
+
+  #into(reader: GraphNode, place: number): Push {
+    const pushOf = this.#pushes.get(reader.id)
+    invariant(pushOf !== undefined, `node ${reader.id} is built before what it reads`)
+    return pushOf(place)
   }
 
   #outputsOf(node: NodeOf<'keyed'>): HostOutputs {
@@ -149,12 +164,7 @@ class ChainBuilder {
     const names = [...new Set(sides.map((side) => side.side))]
     const pushes = names.map((name): [string, Push] => {
       const readers = sides.filter((side) => side.side === name)
-      return [
-        name,
-        fanOut(
-          readers.map((side) => this.#pushes.get(side.id)).filter((push) => push !== undefined),
-        ),
-      ]
+      return [name, fanOut(readers.map((side) => this.#into(side, 0)))]
     })
     return {
       main: this.#outputOf(node.id),
@@ -167,11 +177,12 @@ class ChainBuilder {
     const outbox = this.#options.outboxes.get(node.name)
     if (outbox !== undefined) return this.#intoOutbox(node.name, outbox)
     // A sink without an outbox is a table: an operator of this task.
-    return this.#host(node, {
+    const table = this.#host(node, {
       main: () => undefined,
       sides: {},
       late: this.#options.late(node.name),
     })
+    return table.pushOf(0)
   }
 
   /** A result that cannot be encoded (a bigint in JSON) is the job's fault, and named so. */
@@ -194,7 +205,7 @@ class ChainBuilder {
     }
   }
 
-  #host(node: NodeOf<'keyed' | 'sink'>, outputs: HostOutputs): Push {
+  #host(node: NodeOf<'keyed' | 'sink'>, outputs: HostOutputs): Host {
     const { name } = node
     const { store, operators, job, lastEpoch, cache, now, failures } = this.#options
     const operator = operators.get(name)
@@ -222,7 +233,7 @@ class ChainBuilder {
       failures,
     })
     this.#hosts.push(host)
-    return host.push
+    return host
   }
 }
 

@@ -14,6 +14,7 @@ import type { TimerQueue } from '../time/timer-queue.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
 import type { ActorCache } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
+import type { Host } from './host.ts'
 import type { KeyActor } from './key-actor.ts'
 
 /** Where the outputs of an operator go. */
@@ -41,12 +42,13 @@ export interface OperatorHostOptions {
 
 const MAIN = ''
 
-export class OperatorHost implements Turn {
+export class OperatorHost implements Turn, Host {
   readonly name: string
   readonly #operator: KeyedOperator
   readonly #options: OperatorHostOptions
   readonly #actors: ActorCache
   readonly #watermark: WatermarkHolder
+  readonly #holdBackMs: number
   #actor: KeyActor | undefined
   /** Results of the current turn: side ('' is the main output), value and time, in three columns. */
   readonly #sides: string[] = []
@@ -55,9 +57,7 @@ export class OperatorHost implements Turn {
   /** How many of the columns' places are taken; they are reused, not cut, which would cost more than the turn. */
   #count = 0
   #saved = 0
-  /** Results handed on by timers: windows fired, alarms rung. */
   fired = 0
-  /** Records that came too late. */
   lateCount = 0
 
   constructor(options: OperatorHostOptions) {
@@ -66,10 +66,15 @@ export class OperatorHost implements Turn {
     this.#operator = options.operator
     this.#actors = options.actors
     this.#watermark = options.watermark
+    this.#holdBackMs = options.operator.holdBackMs ?? 0
   }
 
-  get actors(): ActorCache {
-    return this.#actors
+  get dirtyCount(): number {
+    return this.#actors.dirtyCount
+  }
+
+  evict(committedEpoch: number): void {
+    this.#actors.evict(committedEpoch)
   }
 
   /** The key whose turn it is. */
@@ -98,30 +103,26 @@ export class OperatorHost implements Turn {
     return this.#options.now()
   }
 
-  /** Takes one record. */
-  readonly push: Push = (value, time, key) => {
-    this.#begin(key as Key)
-    this.#operator.onRecord(this, value, time)
-    if (this.#count > 0) this.#handOn()
+  pushOf(input: number): Push {
+    return (value, time, key) => {
+      this.#begin(key as Key)
+      this.#operator.onRecord(this, value, time, input)
+      if (this.#count > 0) this.#handOn()
+    }
   }
 
-  /**
-   * Fires what is due in event time, and lets time go on behind this operator once that is all.
-   * @returns false when the budget ran out before.
-   */
   fireEventTimers(budget: number): boolean {
     const { eventTimers, output } = this.#options
     const input = this.#watermark
     const isAll =
       !eventTimers.isDue(input.value) || eventTimers.fire(input.value, budget, this.#onEventTimer)
     if (isAll) {
-      output.advance(input.value)
+      output.advance(input.value - this.#holdBackMs)
       output.setIdle(input.idle)
     }
     return isAll
   }
 
-  /** Fires what is due on the clock. */
   fireProcessingTimers(budget: number): boolean {
     const { processingTimers } = this.#options
     const now = this.#options.now()
@@ -129,12 +130,10 @@ export class OperatorHost implements Turn {
     return processingTimers.fire(now, budget, this.#onProcessingTimer)
   }
 
-  /** Whether event-time timers wait for a time that has come. */
   get isDue(): boolean {
     return this.#options.eventTimers.isDue(this.#watermark.value)
   }
 
-  /** The next time on the clock for which a key waits. */
   get nextProcessingTime(): Timestamp {
     return this.#options.processingTimers.nextTime
   }

@@ -13,7 +13,7 @@ import type { Store } from '../state/store.ts'
 import type { Delivery } from './delivery.ts'
 import type { Ingest } from './ingest.ts'
 import { type Counters, type EpochRow, type JobRow, writeEpochRow, writeJobRow } from './meta.ts'
-import type { OperatorHost } from './operator-host.ts'
+import type { Host } from './host.ts'
 import type { Outbox } from './outbox.ts'
 
 /** The moments of the commit protocol, in the order of an epoch. */
@@ -41,7 +41,7 @@ export interface TaskParts {
   readonly job: JobRow
   readonly last: EpochRow | undefined
   readonly ingests: readonly Ingest[]
-  readonly hosts: readonly OperatorHost[]
+  readonly hosts: readonly Host[]
   readonly outboxes: readonly Outbox[]
   readonly deliveries: readonly Delivery[]
   readonly commit: CommitLimits
@@ -268,7 +268,7 @@ export class Task {
     if (this.#clock.monotonic() - this.#openedAt >= commit.everyMs) return true
     if (this.#records - this.#recordsAtCommit >= commit.recordsMax) return true
     if (this.#outboxIsFull || this.#outboxBytes >= commit.bytesMax) return true
-    return hosts.some((host) => host.actors.dirtyCount >= this.#parts.dirtyActorsMax)
+    return hosts.some((host) => host.dirtyCount >= this.#parts.dirtyActorsMax)
   }
 
   /** Beyond its bounds the open epoch waits for the one in flight instead of growing. */
@@ -277,7 +277,7 @@ export class Task {
     const { hosts, commit, dirtyActorsMax } = this.#parts
     return (
       this.#records - this.#recordsAtCommit >= commit.recordsMax ||
-      hosts.some((host) => host.actors.dirtyCount >= dirtyActorsMax)
+      hosts.some((host) => host.dirtyCount >= dirtyActorsMax)
     )
   }
 
@@ -328,7 +328,7 @@ export class Task {
     onMoment('flushed')
     if (trims) onMoment('trimmed')
     for (const delivery of deliveries) delivery.announce(epoch)
-    for (const host of hosts) host.actors.evict(epoch)
+    for (const host of hosts) host.evict(epoch)
   }
 
   #epochRow(epoch: number): EpochRow {
@@ -397,7 +397,7 @@ export class Task {
     cancel()
   }
 
-  #nextWakeMs(hosts: readonly OperatorHost[]): number | undefined {
+  #nextWakeMs(hosts: readonly Host[]): number | undefined {
     const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
     for (const host of hosts) next = Math.min(next, host.nextProcessingTime - now)
