@@ -1,7 +1,7 @@
 /** Where things are, whether this file runs as TypeScript or was built into dist. */
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { DATA_FOLDER } from './make-data.ts'
+import { DATA_FOLDER } from './data-file.ts'
 
 /** The project's folder. */
 export const ROOT = rootAbove(import.meta.dirname)

@@ -7,10 +7,14 @@ import { cpus, release, type } from 'node:os'
 import type { Row, Subject } from './subject.ts'
 import { bySecond } from './subjects/by-second.ts'
 import { hourly } from './subjects/hourly.ts'
+import { intervalJoin } from './subjects/interval-join.ts'
 import { jetStreamIn } from './subjects/jetstream-in.ts'
 import { jetStreamOut } from './subjects/jetstream-out.ts'
 import { liveLatency } from './subjects/live-latency.ts'
+import { manyDue } from './subjects/many-due.ts'
 import { restart } from './subjects/restart.ts'
+import { sessions } from './subjects/sessions.ts'
+import { sliding } from './subjects/sliding.ts'
 import { start } from './subjects/start.ts'
 import { asMarkdown, asText } from './table.ts'
 
@@ -22,6 +26,10 @@ const SUBJECTS: readonly Subject[] = [
   liveLatency,
   start,
   restart,
+  sliding,
+  sessions,
+  intervalJoin,
+  manyDue,
 ]
 
 const { values } = parseArgs({

@@ -31,3 +31,13 @@ export function asMarkdown(rows: readonly Row[]): string {
     ...rows.map((row) => line(cellsOf(row))),
   ].join('\n')
 }
+
+/** A line for a rate that has no baseline. */
+export const rateRow = (what: string, rate: number, rateMin: number): Row => ({
+  what,
+  ours: `${Math.round(rate / 1_000).toLocaleString('en')} k/s`,
+  baseline: '',
+  ratio: '',
+  goal: `${Math.round(rateMin / 1_000)} k/s`,
+  met: rate >= rateMin,
+})

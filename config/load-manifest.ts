@@ -68,7 +68,8 @@ export async function loadManifest(file: string, options: LoadOptions): Promise<
 }
 
 function checkSchema(value: unknown, problems: Problems): ResolvedManifest | undefined {
-  const checked = manifestSchema.safeParse(value, { error: problemText })
+  // A manifest is checked once: to compile its checks, as zod does by itself, would take longer.
+  const checked = manifestSchema.safeParse(value, { error: problemText, jitless: true })
   if (checked.success) return checked.data
   for (const issue of checked.error.issues) {
     const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))

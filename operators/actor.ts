@@ -2,11 +2,13 @@
  * The general keyed form: typed state, named timers and side outputs of one key at a time. A turn
  * that throws leaves nothing behind: its changes, timers and results are taken back.
  */
-import type { Key, KeyedOperator, TimerClock, Turn } from './operator.ts'
-import { type CellsOf, type CellSpec, map, type MapCell } from './state.ts'
-import { type Duration, milliseconds, type Timestamp } from './time.ts'
+import { livingCells } from './expiring-views.ts'
+import type { Key } from './operator.ts'
+import type { CellsOf, CellSpec, TimeToLive } from './state.ts'
+import type { Duration, Timestamp } from './time.ts'
 
-type Specs = Readonly<Record<string, CellSpec>>
+/** The cells of an actor by name. */
+export type Specs = Readonly<Record<string, CellSpec>>
 
 /** What an actor's functions are given: the key whose turn it is. Valid during the call only. */
 export interface KeyTurn<
@@ -26,11 +28,19 @@ export interface KeyTurn<
   emit(value: Out): void
   /** Hands a value to a side output. */
   emitTo<Side extends keyof Sides & string>(side: Side, value: Sides[Side]): void
-  /** Sets a timer in event time; setting the same name again replaces it. */
+  /**
+   * Sets a timer in event time: it fires once the watermark has come to `at`, and right after this turn
+   * when it has already. Setting the same name again replaces it. Timers of a key fire in the order of
+   * their times, those of one time in the order of their names, and before any record behind them.
+   * @throws RangeError when it is no time; TypeError when the actor has no `onTimer` of this name.
+   */
   timer(name: string, at: Timestamp): void
-  /** Sets a timer on the clock, this long from now; setting the same name again replaces it. */
+  /**
+   * Sets a timer on the clock, this long from now; setting the same name again replaces it.
+   * @throws RangeError when the duration is negative or none; TypeError as for `timer`.
+   */
   alarm(name: string, options: { readonly in: Duration }): void
-  /** Takes a timer or alarm back. */
+  /** Takes a timer or alarm back, if one is set. @throws TypeError as for `timer`. */
   cancel(name: string): void
   /** Empties the state and takes back every timer. */
   forget(): void
@@ -40,9 +50,17 @@ export interface ActorDefinition<State extends Specs, In, Out, Sides, K extends 
   /** Version of the state's shape; default 1. */
   readonly version?: number
   readonly state: State
+  /**
+   * How long state lives after its last change, in every cell that does not say so itself. Each entry
+   * of a map and each value of a list lives on its own; of a cell by time, from its own time on.
+   */
+  readonly ttl?: TimeToLive
   /** A property and not a method: so an actor takes no records that lack what it reads. */
   readonly onRecord: (record: In, key: KeyTurn<State, Out, Sides, K>) => void
-  /** By the name of the timer or alarm. */
+  /**
+   * By the name of the timer or alarm. `key.time` is the timer's own time, and state reads as it was at
+   * that time, however far the watermark has jumped.
+   */
   readonly onTimer?: Readonly<Record<string, (key: KeyTurn<State, Out, Sides, K>) => void>>
   readonly sides?: Sides
 }
@@ -56,6 +74,7 @@ export interface Actor<State extends Specs, In, Out, Sides, K extends Key = Key>
 /**
  * Defines a key actor.
  * @param name the operator's name: unique in its job, and the name under which its state is kept.
+ * @throws RangeError when a time to live does not fit its cell.
  */
 export function actor<
   State extends Specs,
@@ -67,148 +86,10 @@ export function actor<
   name: string,
   definition: ActorDefinition<State, In, Out, Sides, K>,
 ): Actor<State, In, Out, Sides, K> {
+  livingCells(name, definition.state, definition.ttl)
   return { name, definition }
 }
 
 /** Type of a side output's values: `sides: { left: side<Leaving>() }`. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the type is all there is to it
 export const side = <Value>(): Value => undefined as Value
-
-/** What the timers cell keeps under a name: the time and its clock. */
-type Timers = MapCell<string, readonly [at: Timestamp, clock: TimerClock]>
-type AnyDefinition = ActorDefinition<Specs, unknown, unknown, Readonly<Record<string, unknown>>>
-
-/** Name of the cell in which an actor's named timers are kept. */
-const TIMERS_CELL = '(timers)'
-
-export class ActorOperator implements KeyedOperator {
-  readonly state
-  readonly #definition: AnyDefinition
-  readonly #turn: ActorTurn
-
-  constructor(definition: AnyDefinition) {
-    const names = Object.keys(definition.state)
-    this.#definition = definition
-    this.state = {
-      version: definition.version ?? 1,
-      cells: {
-        ...definition.state,
-        [TIMERS_CELL]: map<string, readonly [Timestamp, TimerClock]>(),
-      },
-    }
-    this.#turn = new ActorTurn(names)
-  }
-
-  onRecord(turn: Turn, value: unknown, time: Timestamp): void {
-    this.#run(turn, time, value, () => this.#definition.onRecord(value, this.#turn))
-  }
-
-  onTimer(turn: Turn, time: Timestamp, clock: TimerClock): void {
-    const timers = turn.cells.at(-1) as Timers
-    for (const [name, [at, follows]] of Array.from(timers)) {
-      if (at > time || follows !== clock) continue
-      const handler = this.#definition.onTimer?.[name]
-      this.#run(turn, clock === 'event' ? at : turn.now, { timer: name }, () => {
-        timers.delete(name)
-        handler?.(this.#turn)
-      })
-      // A timer whose handler keeps failing was set aside by #run; it must not come again.
-      if (timers.get(name)?.[0] === at) timers.delete(name)
-    }
-  }
-
-  /** @param subject what the turn is about: the record, or the timer's name. */
-  #run(turn: Turn, time: Timestamp, subject: unknown, userCode: () => void): void {
-    turn.savepoint()
-    this.#turn.begin(turn, time)
-    try {
-      userCode()
-    } catch (error) {
-      turn.rollback()
-      const recovered = turn.recover(error, subject, () => {
-        turn.rollback()
-        userCode()
-      })
-      if (recovered === undefined) turn.rollback()
-    }
-  }
-}
-
-class ActorTurn implements KeyTurn<Specs, unknown, Readonly<Record<string, unknown>>> {
-  readonly #names: readonly string[]
-  #turn: Turn | undefined
-  #cellsOf: Turn['cells'] | undefined
-  #state: CellsOf<Specs> = {}
-  time: Timestamp = 0
-
-  constructor(names: readonly string[]) {
-    this.#names = names
-  }
-
-  begin(turn: Turn, time: Timestamp): void {
-    this.#turn = turn
-    this.time = time
-    if (this.#cellsOf === turn.cells) return
-    this.#cellsOf = turn.cells
-    this.#state = Object.fromEntries(
-      this.#names.map((name, i) => [name, turn.cells[i]]),
-    ) as CellsOf<Specs>
-  }
-
-  get #current(): Turn {
-    if (this.#turn === undefined) throw new Error('a key can only be used during its turn')
-    return this.#turn
-  }
-
-  get #timers(): Timers {
-    return this.#current.cells.at(-1) as Timers
-  }
-
-  get id(): Key {
-    return this.#current.key
-  }
-
-  get state(): CellsOf<Specs> {
-    return this.#state
-  }
-
-  get watermark(): Timestamp {
-    return this.#current.watermark
-  }
-
-  get now(): Timestamp {
-    return this.#current.now
-  }
-
-  emit(value: unknown): void {
-    this.#current.emit(value, this.time)
-  }
-
-  emitTo(sideName: string, value: unknown): void {
-    this.#current.emitTo(sideName, value, this.time)
-  }
-
-  timer(name: string, at: Timestamp): void {
-    if (!Number.isFinite(at)) {
-      throw new RangeError(`timer '${name}': ${String(at)} is not a time in milliseconds`)
-    }
-    this.#set(name, Math.ceil(at), 'event')
-  }
-
-  alarm(name: string, options: { readonly in: Duration }): void {
-    this.#set(name, this.now + milliseconds(options.in, `alarm '${name}'`), 'processing')
-  }
-
-  #set(name: string, at: Timestamp, clock: TimerClock): void {
-    this.#timers.set(name, [at, clock])
-    this.#current.wakeAt(at, clock)
-  }
-
-  cancel(name: string): void {
-    this.#timers.delete(name)
-  }
-
-  forget(): void {
-    for (const cell of this.#current.cells) cell.clear()
-  }
-}

@@ -47,6 +47,8 @@ export interface Turn {
   readonly cells: readonly StateCell[]
   /** The first cell: what most operators have, without the way through an array. */
   readonly cell: StateCell
+  /** The cells that all keys share, of an operator that has such; else none. */
+  readonly shared: readonly StateCell[]
   /** How far event time has come for this operator; never goes back (I5). */
   readonly watermark: Timestamp
   /** Processing time of this turn, from the job's Clock. */
@@ -81,6 +83,11 @@ export interface Turn {
 export interface KeyedOperator {
   /** The cells of each key, and the version of their shape. */
   readonly state: StateSpec
+  /**
+   * Cells that all keys share, and the input that changes them: its records have no key, and their
+   * turn is that of the shared cells, which are its `cells`.
+   */
+  readonly shared?: { readonly input: number; readonly state: StateSpec }
   /** By how much results may be older than the input's watermark; default 0. Time behind the operator is held back by it. */
   readonly holdBackMs?: Milliseconds
   /** @param input the place of the input among the operator's inputs: 0 for the only one. */

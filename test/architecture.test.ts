@@ -116,7 +116,7 @@ const ARROWS: readonly Arrow[] = [
   },
   {
     from: 'runtime/job',
-    to: [/^runtime\/(?!cli\/|testing\/)/, /^config\//, OPERATORS, NODE, /^(tsx\/esm\/api|pino)$/],
+    to: [/^runtime\/(?!cli\/|testing\/)/, /^config\//, OPERATORS, NODE, /^esbuild$/],
     why: 'commands stand on a job, and not the other way round',
   },
   {
@@ -138,7 +138,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   yaml: /^config\/yaml-tree\.ts$/,
   zod: /^(config\/[a-z-]+|jobs\/schemas)\.ts$/,
   tinyglobby: /^runtime\/source\/file-source\.ts$/,
-  'tsx/esm/api': /^runtime\/job\/load-module\.ts$/,
+  esbuild: /^runtime\/job\/compile-modules\.ts$/,
 }
 
 /** Files that are started or named, and not imported. */

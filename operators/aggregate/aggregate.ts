@@ -1,6 +1,9 @@
+import { type Column, columnOf } from './column.ts'
+
 /**
- * An aggregate folds the values of a window into an accumulator. `add` and `merge` may change and
- * return their first argument; they throw, if at all, before they changed it. Accumulators are plain
+ * An aggregate folds the values of a window into an accumulator. `add` may change and return its
+ * accumulator; it throws, if at all, before it changed it. `merge`, `subtract` and `result` leave what
+ * they are given as it is: a slice is part of many windows. Accumulators are plain
  * data: numbers, text, arrays, objects.
  */
 export interface Aggregate<In, Acc, Out> {
@@ -14,6 +17,8 @@ export interface Aggregate<In, Acc, Out> {
    */
   read?(value: In): unknown
   fold?(accumulator: Acc, read: unknown): Acc
+  /** The aggregate's accumulators for many keys in columns; without it they are kept one by one. */
+  column?(): Column
   /** Never there: tells the compiler what goes in, whatever the accumulator is. */
   readonly '~input'?: (value: In) => void
   /** The inverse of merge, where there is one: what is left of `total` without `part`. */
@@ -36,7 +41,12 @@ type Opaque = Aggregate<unknown, unknown, unknown>
 export function together(aggregates: Readonly<Record<string, object>>): Opaque {
   const names = Object.keys(aggregates)
   const parts = Object.values(aggregates) as Opaque[]
+  // Those whose only way is `add` are read last: it may change what it is given, and then nothing fails behind it.
+  const readOrder = [...parts.keys()].toSorted(
+    (a, b) => Number(isAddOnly(parts[a])) - Number(isAddOnly(parts[b])),
+  )
   const size = parts.length
+  const isInvertible = parts.every((part) => part.subtract !== undefined)
   /** What each part made of a value: read, and not yet folded; or its next accumulator. */
   const next = new Array<unknown>(size)
   return {
@@ -44,7 +54,7 @@ export function together(aggregates: Readonly<Record<string, object>>): Opaque {
     add(accumulator, value) {
       const accumulators = accumulator as unknown[]
       // First everything that may throw, then the changes.
-      for (let i = 0; i < size; i++) {
+      for (const i of readOrder) {
         const part = parts[i] as Opaque
         next[i] = part.read === undefined ? part.add(accumulators[i], value) : part.read(value)
       }
@@ -66,5 +76,56 @@ export function together(aggregates: Readonly<Record<string, object>>): Opaque {
       }
       return results
     },
+    ...(isInvertible && {
+      subtract: (total: unknown, part: unknown) =>
+        parts.map((each, i) => each.subtract?.((total as unknown[])[i], (part as unknown[])[i])),
+    }),
+    column: () => new TogetherColumn(names, parts.map(columnOf), readOrder),
+  }
+}
+
+const isAddOnly = (part: Opaque | undefined): boolean =>
+  part?.read === undefined && part?.column === undefined
+
+/** The columns of several aggregates side by side. */
+class TogetherColumn implements Column {
+  readonly #names: readonly string[]
+  readonly #parts: readonly Column[]
+  readonly #inReadOrder: readonly Column[]
+
+  constructor(names: readonly string[], parts: readonly Column[], readOrder: readonly number[]) {
+    this.#names = names
+    this.#parts = parts
+    this.#inReadOrder = readOrder.map((i) => parts[i] as Column)
+  }
+
+  init(slot: number): void {
+    for (const part of this.#parts) part.init(slot)
+  }
+
+  stage(slot: number, value: unknown): void {
+    const parts = this.#inReadOrder
+    for (let i = 0; i < parts.length; i++) (parts[i] as Column).stage(slot, value)
+  }
+
+  apply(slot: number): void {
+    const parts = this.#parts
+    for (let i = 0; i < parts.length; i++) (parts[i] as Column).apply(slot)
+  }
+
+  get(slot: number): unknown {
+    return this.#parts.map((part) => part.get(slot))
+  }
+
+  set(slot: number, accumulator: unknown): void {
+    for (const [i, part] of this.#parts.entries()) part.set(slot, (accumulator as unknown[])[i])
+  }
+
+  result(slot: number): unknown {
+    const results: Record<string, unknown> = {}
+    for (const [i, part] of this.#parts.entries()) {
+      results[this.#names[i] as string] = part.result(slot)
+    }
+    return results
   }
 }

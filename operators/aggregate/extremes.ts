@@ -1,4 +1,5 @@
 import type { Aggregate } from './aggregate.ts'
+import { type Column, Numbers } from './column.ts'
 import { finite } from './sum.ts'
 
 type Selected<In> = In | null
@@ -21,7 +22,64 @@ function select<In>(
     const number = finite(by(candidate), name)
     return held === null || wins(number, by(held)) ? candidate : held
   }
-  return { init: () => null, add: better, merge: better, result: (held) => held }
+  return {
+    init: () => null,
+    add: better,
+    merge: better,
+    result: (held) => held,
+    column: () => new SelectedColumn((value) => finite(by(value as In), name), wins),
+  }
+}
+
+/** The selected value of each slot beside its number, which is then read once. */
+class SelectedColumn implements Column {
+  readonly #read: (value: unknown) => number
+  readonly #wins: (candidate: number, held: number) => boolean
+  readonly #values: unknown[] = []
+  /** NaN where there is no value. */
+  readonly #numbers = new Numbers()
+  #staged: unknown = null
+  #stagedNumber = 0.5
+
+  constructor(
+    read: (value: unknown) => number,
+    wins: (candidate: number, held: number) => boolean,
+  ) {
+    this.#read = read
+    this.#wins = wins
+  }
+
+  init(slot: number): void {
+    this.#numbers.reserve(slot)
+    this.#numbers.values[slot] = Number.NaN
+    this.#values[slot] = null
+  }
+
+  stage(_slot: number, value: unknown): void {
+    this.#stagedNumber = this.#read(value)
+    this.#staged = value
+  }
+
+  apply(slot: number): void {
+    const { values } = this.#numbers
+    const held = values[slot] as number
+    if (held === held && !this.#wins(this.#stagedNumber, held)) return
+    values[slot] = this.#stagedNumber
+    this.#values[slot] = this.#staged
+  }
+
+  get(slot: number): unknown {
+    return this.#values[slot]
+  }
+
+  set(slot: number, accumulator: unknown): void {
+    this.#values[slot] = accumulator
+    this.#numbers.values[slot] = accumulator === null ? Number.NaN : this.#read(accumulator)
+  }
+
+  result(slot: number): unknown {
+    return this.#values[slot]
+  }
 }
 
 /** The largest number; null of no values. */

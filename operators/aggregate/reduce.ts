@@ -1,4 +1,5 @@
 import type { Aggregate } from './aggregate.ts'
+import type { Column } from './column.ts'
 
 type Reduced<Value> = [] | [Value]
 
@@ -13,8 +14,49 @@ export const reduction = <Value>(
     return held
   },
   merge(left, right) {
-    if (left.length === 0) return right
-    return right.length === 0 ? left : [reduce(left[0], right[0])]
+    if (left.length === 0) return [...right]
+    return right.length === 0 ? [...left] : [reduce(left[0], right[0])]
   },
   result: (held) => held[0],
+  column: () => new ReducedColumn(reduce as (left: unknown, right: unknown) => unknown),
 })
+
+class ReducedColumn implements Column {
+  readonly #reduce: (left: unknown, right: unknown) => unknown
+  /** NOTHING where there is no value. */
+  readonly #values: unknown[] = []
+  #staged: unknown
+
+  constructor(reduce: (left: unknown, right: unknown) => unknown) {
+    this.#reduce = reduce
+  }
+
+  init(slot: number): void {
+    this.#values[slot] = NOTHING
+  }
+
+  stage(slot: number, value: unknown): void {
+    const held = this.#values[slot]
+    this.#staged = held === NOTHING ? value : this.#reduce(held, value)
+  }
+
+  apply(slot: number): void {
+    this.#values[slot] = this.#staged
+  }
+
+  get(slot: number): Reduced<unknown> {
+    const held = this.#values[slot]
+    return held === NOTHING ? [] : [held]
+  }
+
+  set(slot: number, accumulator: unknown): void {
+    const held = accumulator as Reduced<unknown>
+    this.#values[slot] = held.length === 0 ? NOTHING : held[0]
+  }
+
+  result(slot: number): unknown {
+    return this.get(slot)[0]
+  }
+}
+
+const NOTHING = Symbol('nothing')

@@ -1,7 +1,7 @@
-/** Windows of time: half-open intervals [start, end), aligned to the epoch plus an offset. */
-import { type Duration, milliseconds, type Milliseconds, type Timestamp } from '../time.ts'
-import type { TimerClock } from '../operator.ts'
+/** Windows of time: half-open intervals [start, end), and what a window operator hands on. */
+import type { Milliseconds, Timestamp } from '../time.ts'
 
+/** An interval of time. That of a global or count window is [-∞, +∞), which JSON writes as null. */
 export interface Window {
   /** First time inside. */
   readonly start: Timestamp
@@ -9,42 +9,38 @@ export interface Window {
   readonly end: Timestamp
 }
 
-/** What a window operator hands on: the result of one window of one key. Its time is `end - 1`. */
-export interface WindowResult<K, Value> {
-  readonly key: K
+/**
+ * One of the results of a window, by when it was made: `early`, before time had come to the window's
+ * end; `onTime`, when it came there; `late`, after that, for records within the allowed lateness.
+ */
+export interface Pane {
+  readonly timing: 'early' | 'onTime' | 'late'
+  /** How many panes of this window came before. */
+  readonly index: number
+  /** Whether no other can follow: time has come as far as the allowed lateness. */
+  readonly isLast: boolean
+}
+
+/** The pane of a window that fires once, at its end: one object for all of them. */
+export const ONLY_PANE: Pane = Object.freeze({ timing: 'onTime', index: 0, isLast: true })
+
+/** What a window operator hands on of a stream without keys. */
+export interface AllWindowResult<Value> {
   readonly value: Value
   readonly window: Window
-}
-
-/** Tumbling windows: each time is in exactly one. */
-export interface TumblingWindows {
-  readonly kind: 'tumbling'
-  readonly sizeMs: Milliseconds
-  readonly offsetMs: Milliseconds
-  readonly clock: TimerClock
-}
-
-export interface TumblingOptions {
-  /** Shifts every window; may be negative; smaller than the size. */
-  readonly offset?: Duration
-  /** 'event' (default) decides by the records' times, 'processing' by the clock at their turn. */
-  readonly clock?: TimerClock
+  readonly pane: Pane
+  /** Which result of this window it is, from 0; a later one replaces (or, discarding, adds to) it. */
+  readonly revision: number
+  /** Of retracting windows: takes the result with the same window and revision back. */
+  readonly retract?: true
 }
 
 /**
- * Windows of one size, one behind the other.
- * @throws RangeError when the size is not positive or the offset not smaller than the size.
+ * What a window operator hands on: the result of one window of one key. Its time is `end - 1`; that
+ * of a window without end is the newest time of its records.
  */
-export function tumbling(size: Duration, options: TumblingOptions = {}): TumblingWindows {
-  const sizeMs = milliseconds(size, 'tumbling window size')
-  const offsetMs = milliseconds(options.offset ?? 0, 'tumbling window offset')
-  if (sizeMs <= 0) throw new RangeError(`tumbling window size: ${String(size)} is not positive`)
-  if (Math.abs(offsetMs) >= sizeMs) {
-    throw new RangeError(
-      `tumbling window offset: ${String(options.offset)} must be smaller than the size ${String(size)}`,
-    )
-  }
-  return { kind: 'tumbling', sizeMs, offsetMs, clock: options.clock ?? 'event' }
+export interface WindowResult<K, Value> extends AllWindowResult<Value> {
+  readonly key: K
 }
 
 /** Start of the window of this size and offset that holds a time; right for negative times too. */

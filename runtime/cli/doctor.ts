@@ -7,9 +7,10 @@ import { jetStreamOptions } from '../job/connections.ts'
 import type { Finding, NatsCheckOptions, StreamUse } from '../job/doctor-nats.ts'
 import { connectionsOf } from '../job/manifest-connections.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
+import type { SourceBounds } from '../time/bounds.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
-import { typedPath } from './figures.ts'
+import { boundText, counted, typedPath } from './figures.ts'
 import type { CliIo } from './io.ts'
 import type { CliServices } from './services.ts'
 import { loadTarget } from './target.ts'
@@ -48,7 +49,7 @@ export async function doctor(
   }
   tell([{ level: 'ok', what: `job '${target.job}' is valid` }])
   tell(await checkFolder(io, await nearestFolder(target.stateDir)))
-  tell([await checkState(io, services, target)])
+  tell(await checkState(io, services, target))
   tell(await checkConnections(io, services, target))
   return hasProblem ? EXIT.configuration : EXIT.ok
 }
@@ -110,19 +111,31 @@ async function checkSpace(folder: string, shown: string): Promise<Finding> {
   return { level, what, todo: 'make room, or choose another folder with --state' }
 }
 
-async function checkState(io: CliIo, services: CliServices, target: Target): Promise<Finding> {
+async function checkState(io: CliIo, services: CliServices, target: Target): Promise<Finding[]> {
   const shown = typedPath(target.stateDir, io.workingDir)
   if ((await stat(target.stateDir).catch(() => undefined)) === undefined) {
-    return { level: 'ok', what: `no state in ${shown} yet` }
+    return [{ level: 'ok', what: `no state in ${shown} yet` }]
   }
   try {
     const reader = await services.openStateReader(target.stateDir)
-    const { epoch } = reader
+    const { epoch, bounds } = reader
     await reader.close()
-    return { level: 'ok', what: `state in ${shown} is at epoch ${epoch}` }
+    const behind = bounds.filter(({ keepingAllMs }) => keepingAllMs > 0)
+    return [
+      { level: 'ok', what: `state in ${shown} is at epoch ${epoch}` },
+      ...behind.map((source) => boundsFinding(source)),
+    ]
   } catch (error) {
-    return { level: 'problem', what: `state in ${shown} cannot be read: ${reasonOf(error)}` }
+    return [{ level: 'problem', what: `state in ${shown} cannot be read: ${reasonOf(error)}` }]
   }
+}
+
+/** How far behind the newest a source's records have come: what a bound can be chosen by. */
+function boundsFinding(bounds: SourceBounds): Finding {
+  const { source, records, keeping99Ms, keeping999Ms, keepingAllMs } = bounds
+  const [most, nearlyAll, all] = [keeping99Ms, keeping999Ms, keepingAllMs].map(boundText)
+  const what = `of ${counted(records, 'record')} of ${source}, outOfOrder ${most} keeps 99 % in time, ${nearlyAll} 99.9 %, ${all} all`
+  return { level: 'ok', what }
 }
 
 /** Asks every server of the manifest once, however many sources and sinks name it. */

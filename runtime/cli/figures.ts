@@ -24,6 +24,20 @@ export function lasted(elapsedMs: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+/** A bound as a manifest has it, rounded up: `800ms`, `12s`, `3m`, `30h`, `12d`. */
+export function boundText(boundMs: number): string {
+  const [unit, unitMs] = BOUND_UNITS.find(([, , upToMs]) => boundMs <= upToMs) ?? ['d', 86_400_000]
+  return `${Math.ceil(boundMs / unitMs)}${unit}`
+}
+
+/** Unit, its milliseconds, and the largest bound that is told in it. */
+const BOUND_UNITS = [
+  ['ms', 1, 1_000],
+  ['s', 1_000, 120_000],
+  ['m', 60_000, 7_200_000],
+  ['h', 3_600_000, 172_800_000],
+] as const
+
 /** `1 record`, `2 records`. */
 export function counted(count: number, noun: string): string {
   return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`

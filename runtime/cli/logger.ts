@@ -1,6 +1,8 @@
 /** Logs: JSON lines on stderr, by pino; on a terminal short lines for people. */
-import { pino } from 'pino'
+import { createRequire } from 'node:module'
+import type * as Pino from 'pino'
 import type { Logger } from 'pino'
+import type { RunLog } from '../job/run-context.ts'
 import type { CliIo } from './io.ts'
 import type { LogLevel } from './log-level.ts'
 import { withoutSecrets } from './print-error.ts'
@@ -8,8 +10,22 @@ import { withoutSecrets } from './print-error.ts'
 /** Fields that are never written, at the top of a line and one and two deeper. */
 const SECRET_FIELDS = ['password', 'pass', 'token', 'credentials', 'authorization']
 
-/** A logger that writes to the messages of an io, above its live line if it has one. */
-export function createLogger(io: CliIo, level: LogLevel): Logger {
+/**
+ * A logger that writes to the messages of an io, above its live line if it has one. Its library is
+ * loaded with the first line: a start is to be quick, and most runs have nothing to say.
+ */
+export function createLogger(io: CliIo, level: LogLevel): RunLog {
+  let loaded: Logger | undefined
+  const logger = (): Logger => (loaded ??= loadLogger(io, level))
+  return {
+    info: (fields, line) => logger().info(fields, line),
+    warn: (fields, line) => logger().warn(fields, line),
+    error: (fields, line) => logger().error(fields, line),
+  }
+}
+
+function loadLogger(io: CliIo, level: LogLevel): Logger {
+  const { pino } = createRequire(import.meta.url)('pino') as typeof Pino
   return pino(
     {
       level,

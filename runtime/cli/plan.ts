@@ -5,7 +5,7 @@ import { inputsOf } from '../pipeline/graph.ts'
 import type { Graph, GraphNode } from '../pipeline/graph.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
-import { typedPath } from './figures.ts'
+import { boundText, typedPath } from './figures.ts'
 import type { CliIo } from './io.ts'
 import { loadTarget } from './target.ts'
 import type { TargetFlags } from './target.ts'
@@ -24,6 +24,8 @@ interface PlanRow {
   readonly keepsState: boolean
   /** What it is and where: `tumbling reduce`, `file data/ratings.csv`. */
   readonly detail: string
+  /** What is allowed and seldom meant. */
+  readonly warnings: readonly string[]
 }
 
 /** Prints the plan. @throws ConfigError when the job cannot be loaded. */
@@ -38,7 +40,7 @@ export async function plan(io: CliIo, path: string, flags: PlanFlags): Promise<E
     return EXIT.ok
   }
   const state = typedPath(stateDir, io.workingDir)
-  io.out(`${job}   ${manifest.mode}, state in ${state}\n${tableText(nodes)}`)
+  io.out(`${job}   ${manifest.mode}, state in ${state}\n${tableText(nodes)}${warningsText(nodes)}`)
   return EXIT.ok
 }
 
@@ -50,6 +52,7 @@ function rowsOf(graph: Graph, manifest: ResolvedManifest, workingDir: string): P
     inputs: inputsOf(node),
     keepsState: node.kind === 'keyed' || isTable(node, manifest),
     detail: detailOf(node, manifest, workingDir),
+    warnings: node.kind === 'keyed' ? node.warnings : [],
   }))
 }
 
@@ -106,12 +109,22 @@ function inputText({ input }: SourceManifest, workingDir: string): string {
 }
 
 function timeText(node: GraphNode, { eventTime }: SourceManifest): string {
-  if (eventTime.field !== undefined) {
-    return `event time: ${eventTime.field} (${eventTime.unit}), ${eventTime.order}`
-  }
+  const { field, unit, order, watermarkField, alignment } = eventTime
   const isOwn = node.kind === 'source' && node.time !== undefined
-  return `event time: ${isOwn ? "the job's function" : "the log's"}, ${eventTime.order}`
+  const hasOwn = node.kind === 'source' && node.watermarks !== undefined
+  const from =
+    field === undefined ? (isOwn ? "the job's function" : "the log's") : `${field} (${unit})`
+  return [
+    `event time: ${from}`,
+    order,
+    ...(hasOwn ? ["watermarks: the job's"] : []),
+    ...(!hasOwn && watermarkField !== undefined ? [`watermarks: ${watermarkField}`] : []),
+    ...(alignment === undefined ? [] : [alignmentText(alignment)]),
+  ].join(', ')
 }
+
+const alignmentText = ({ group, maxDriftMs }: { group: string; maxDriftMs: number }): string =>
+  `at most ${boundText(maxDriftMs)} ahead of group ${group}`
 
 function sinkText(sink: SinkManifest, workingDir: string): string {
   switch (sink.kind) {
@@ -145,4 +158,10 @@ function tableText(rows: readonly PlanRow[]): string {
     row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '),
   )
   return lines.map((line) => `  ${line.trimEnd()}\n`).join('')
+}
+
+function warningsText(rows: readonly PlanRow[]): string {
+  return rows
+    .flatMap(({ name, warnings }) => warnings.map((warning) => `  warning: ${name}: ${warning}\n`))
+    .join('')
 }

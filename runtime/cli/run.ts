@@ -1,7 +1,7 @@
 /** `millrace run`: runs a job until its input ends or somebody stops it. */
-import type { Logger } from 'pino'
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { reasonOf } from '../errors.ts'
+import type { RunLog } from '../job/run-context.ts'
 import { sleep } from '../time/clock.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
@@ -31,10 +31,13 @@ export async function run(
   path: string,
   flags: RunFlags,
 ): Promise<ExitCode> {
-  const report =
-    flags.reportImports === true ? (url: string): void => fullIo.tell({ imported: url }) : undefined
-  await services.preload()
-  const target = await loadTarget(fullIo, path, flags, report)
+  // Meanwhile the manifest is read, and not yet the job's module: what is loaded behind that has its
+  // source maps read, which takes longer.
+  const ready = services.preload()
+  const report = flags.reportImports === true && {
+    onImport: (url: string): void => fullIo.tell({ imported: url }),
+  }
+  const [target] = await Promise.all([loadTarget(fullIo, path, flags, { ready, ...report }), ready])
   const { manifest } = target.loaded
   const io = sharingTerminal(fullIo, manifest)
   const log = createLogger(io, flags.logLevel)
@@ -105,7 +108,7 @@ function rememberOnceOpen(
   io: CliIo,
   job: RunningJob,
   target: Target,
-  log: Logger,
+  log: RunLog,
 ): () => Promise<void> {
   const over = new AbortController()
   const waiting = (async () => {

@@ -5,10 +5,7 @@ import type { Publisher, PublisherOptions } from './publisher.ts'
 import type { RunningJob, RunOptions } from './running-job.ts'
 
 export interface CliServices {
-  /**
-   * Loads the code that startJob needs. Comes before a job's module: the hooks that TypeScript needs
-   * make every later import slower.
-   */
+  /** Loads the code that startJob needs, while the manifest and the job's module are loaded. */
   preload(): Promise<void>
   startJob(options: RunOptions): Promise<RunningJob>
   openStateReader(stateDir: string): Promise<StateReader>

@@ -1,7 +1,7 @@
 /** What a run came to, and what one may do next. */
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import type { JobSummary } from './running-job.ts'
-import { counted, grouped, lasted, perSecond, typedPath } from './figures.ts'
+import { boundText, counted, grouped, lasted, perSecond, typedPath } from './figures.ts'
 import { progressLine } from './progress.ts'
 
 export interface SummaryContext {
@@ -34,10 +34,22 @@ function figures(summary: JobSummary, { job, manifest, workingDir }: SummaryCont
       ` set ${counted(summary.deadLettered, 'record')} aside in ${where}, with the reasons`,
     )
   }
+  wrote.push(...boundLines(summary, manifest))
   const state = `state in ${typedPath(summary.stateDir, workingDir)} (epoch ${grouped(summary.epoch)})`
   const windows = summary.windows > 0 ? [counted(summary.windows, 'window')] : []
   const end = summary.finished ? 'finished' : 'stopped; run it again to go on'
   return [first, ...wrote, ` ${[state, ...windows, lasted(summary.elapsedMs), end].join(' · ')}`]
+}
+
+/** Where records were late: which bound would have kept them in time. */
+function boundLines({ late, bounds }: JobSummary, manifest: ResolvedManifest): string[] {
+  if (late === 0) return []
+  return bounds.flatMap(({ source, keeping99Ms, keeping999Ms, keepingAllMs }) => {
+    const boundMs = manifest.sources.get(source)?.eventTime.outOfOrderMs ?? 0
+    if (keepingAllMs <= boundMs) return []
+    const [most, nearlyAll, all] = [keeping99Ms, keeping999Ms, keepingAllMs].map(boundText)
+    return ` outOfOrder of ${source} is ${boundText(boundMs)}; ${most} would have kept 99 % of its records in time, ${nearlyAll} 99.9 %, ${all} all`
+  })
 }
 
 function alreadyFinished(summary: JobSummary, { job, workingDir }: SummaryContext): string[] {

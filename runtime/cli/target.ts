@@ -9,6 +9,7 @@ import type { LoadedManifest } from '../../config/load-manifest.ts'
 import { ConfigError } from '../errors.ts'
 import { checkJob } from '../job/check-job.ts'
 import { loadJob } from '../job/load-job.ts'
+import type { LoadModuleOptions } from '../job/load-module.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import type { CliIo } from './io.ts'
 
@@ -29,6 +30,11 @@ export interface Target {
   readonly set: readonly string[]
 }
 
+export interface LoadTargetOptions extends LoadModuleOptions {
+  /** Is waited for before the job's module is loaded. */
+  readonly ready?: Promise<void>
+}
+
 const RUN_FILE = 'run.json'
 
 interface RememberedRun {
@@ -39,18 +45,18 @@ interface RememberedRun {
 
 /**
  * Loads the job behind a manifest or a state folder and checks everything that can be checked.
- * @param onImport is told each module's file URL.
  * @throws ConfigError with every problem.
  */
 export async function loadTarget(
   io: CliIo,
   path: string,
   flags: TargetFlags,
-  onImport?: (url: string) => void,
+  { ready, ...loading }: LoadTargetOptions = {},
 ): Promise<Target> {
   const { loaded, set, folder } = await loadTargetManifest(io, path, flags)
   const { manifest } = loaded
-  const definition = await loadJob(manifest.job, onImport === undefined ? {} : { onImport })
+  await ready
+  const definition = await loadJob(manifest.job, loading)
   const problems = await checkJob(manifest, definition)
   if (problems.length > 0) {
     throw new ConfigError(

@@ -88,6 +88,10 @@ function checkEventTimes(
       const message = `the job's own function gives the event time of this source; remove field and from`
       problems.push({ path: ['sources', name, 'eventTime'], message })
     }
+    if (node.watermarks !== undefined && eventTime.watermarkField !== undefined) {
+      const message = `the job has watermarks of its own for this source; remove watermarkField`
+      problems.push({ path: ['sources', name, 'eventTime', 'watermarkField'], message })
+    }
     const isTimeless = input.kind === 'file' || input.kind === 'generator'
     if (node.time === undefined && !isSaid && isTimeless) {
       const message = `needs eventTime: {field: …}, since its records carry no time of their own ({from: log} takes the time at which reading started)`

@@ -1,6 +1,6 @@
 /** The logs that a job's sources and sinks share: one connection a server, one environment a folder. */
 import type { JetStreamConnectionManifest } from '../../config/manifest.ts'
-import { EmbeddedLog } from '../log/embedded-log.ts'
+import type { EmbeddedLog } from '../log/embedded-log.ts'
 import type { JetStreamOptions } from '../log/jetstream-connection.ts'
 import type { Log } from '../log/log.ts'
 import { retryWhileAway } from '../log/retry.ts'
@@ -32,7 +32,7 @@ export class Connections {
   async embedded(folder: string): Promise<EmbeddedLog> {
     let log = this.#embedded.get(folder)
     if (log === undefined) {
-      log = EmbeddedLog.open(folder, { clock: this.#clock })
+      log = openEmbeddedLog(folder, this.#clock)
       this.#embedded.set(folder, log)
     }
     return await log
@@ -57,6 +57,12 @@ export class Connections {
     for (const log of this.#opened) await log.close()
     for (const log of this.#embedded.values()) await (await log).close()
   }
+}
+
+/** Like the NATS client, only loaded by jobs that use it. */
+async function openEmbeddedLog(folder: string, clock: Clock): Promise<EmbeddedLog> {
+  const { EmbeddedLog: log } = await import('../log/embedded-log.ts')
+  return await log.open(folder, { clock })
 }
 
 /** The options of a connection, from the manifest's words. */

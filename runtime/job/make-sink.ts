@@ -1,7 +1,6 @@
 /** Real sinks, from the manifest's words. A table is no sink: it is an operator of the task. */
 import type { DeadLetterManifest, SinkManifest } from '../../config/manifest.ts'
 import { ConsoleSink } from '../sink/console-sink.ts'
-import { EmbeddedSink } from '../sink/embedded-sink.ts'
 import { FileSink } from '../sink/file-sink.ts'
 import type { Sink } from '../sink/sink.ts'
 import { type Connections, jetStreamOptions } from './connections.ts'
@@ -25,6 +24,7 @@ export async function makeSink(
         ...(ageMs !== undefined && { ageMs }),
         ...(bytesMax !== undefined && { bytes: bytesMax }),
       }
+      const { EmbeddedSink } = await import('../sink/embedded-sink.ts')
       return new EmbeddedSink({
         log: await connections.embedded(sink.log),
         stream: sink.stream,

@@ -1,13 +1,18 @@
 /** Real sources, from the manifest's words. */
+import { join } from 'node:path'
 import type { ResolvedManifest, SourceManifest } from '../../config/manifest.ts'
+import type { Watermarks } from '../../operators/watermark.ts'
 import { ConfigError } from '../errors.ts'
 import { FileSource } from '../source/file-source.ts'
+import { plainCheck } from '../task/plain-schema.ts'
+import { SortedFileSource } from '../source/sorted-file-source.ts'
 import { decodeJson } from '../source/format/json.ts'
 import { type Generate, GeneratorSource } from '../source/generator-source.ts'
 import { logSource } from '../source/log-source.ts'
 import type { Decode } from '../source/format/format.ts'
 import { type Source, Undecodable } from '../source/source.ts'
-import type { EventTimeOptions } from '../time/event-time.ts'
+import { carriedIn, type EventTimeOptions, timeReader } from '../time/event-time.ts'
+import type { NodeOf } from '../pipeline/graph.ts'
 import type { Connections } from './connections.ts'
 import { defaultOf } from './load-job.ts'
 import { loadModule } from './load-module.ts'
@@ -19,6 +24,10 @@ export interface SourceOptions {
   readonly manifest: ResolvedManifest
   readonly connections: Connections
   readonly context: RunContext
+  readonly schema: NodeOf<'source'>['schema']
+  readonly eventTime: EventTimeOptions
+  /** Folder of the job's state; a sort keeps its temporary files there. */
+  readonly stateDir: string
 }
 
 export async function makeSource(options: SourceOptions): Promise<Source> {
@@ -26,16 +35,25 @@ export async function makeSource(options: SourceOptions): Promise<Source> {
   const { input } = source
   const { clock } = context
   switch (input.kind) {
-    case 'file':
-      return new FileSource({
+    case 'file': {
+      const file = {
         name,
         path: input.path,
         format: input.format,
         textColumns: new Set(input.textColumns),
-        follow: input.follow && context.mode === 'live',
         recordBytesMax: manifest.limits.recordBytesMax,
         clock,
+      }
+      const { sort } = source.eventTime
+      if (sort === undefined)
+        return new FileSource({ ...file, follow: input.follow && context.mode === 'live' })
+      return new SortedFileSource({
+        ...file,
+        timeOf: timeToSortBy(options),
+        folder: join(options.stateDir, 'sort', name),
+        memoryBytesMax: sort.memoryBytesMax,
       })
+    }
     case 'generator':
       return new GeneratorSource({
         name,
@@ -54,6 +72,25 @@ export async function makeSource(options: SourceOptions): Promise<Source> {
         ...(input.subject !== undefined && { subject: input.subject }),
       })
       return logSource({ ...logOptions(options), log, stream: input.stream, start: input.start })
+    }
+  }
+}
+
+/** The time that the task will give a record; NaN for what it will set aside, or fail at. */
+function timeToSortBy({ schema, eventTime }: SourceOptions): (value: unknown) => number {
+  if (eventTime.of === 'log') return () => 0
+  const read = timeReader(eventTime.of)
+  const { validate } = schema['~standard']
+  const isPlain = plainCheck(schema)
+  return (value) => {
+    try {
+      if (isPlain?.(value) === true) return read(value)
+      const result = validate(value)
+      if (result instanceof Promise || result.issues !== undefined) return Number.NaN
+      return read(result.value)
+    } catch {
+      // The task meets the same record, and says what user code threw and where.
+      return Number.NaN
     }
   }
 }
@@ -90,16 +127,27 @@ export function eventTimeOf(
   { eventTime }: SourceManifest,
   {
     time,
+    watermarks,
     mode,
-  }: { readonly time: ((value: unknown) => number) | undefined; readonly mode: 'live' | 'batch' },
+  }: {
+    readonly time: ((value: unknown) => number) | undefined
+    readonly watermarks?: Watermarks<unknown> | undefined
+    readonly mode: 'live' | 'batch'
+  },
 ): EventTimeOptions {
-  const { field, unit, order } = eventTime
+  const { field, unit, order, watermarkField, alignment } = eventTime
+  const own =
+    watermarks ?? (watermarkField === undefined ? undefined : carriedIn(watermarkField, unit))
   return {
     of: time ?? (field === undefined ? 'log' : { field, unit }),
     // In batch an unordered source tells the time at its end only, so nothing is late.
-    progressive: mode === 'live' || order === 'ordered',
+    progressive: mode === 'live' || order !== 'unordered',
     outOfOrderMs: eventTime.outOfOrderMs,
-    idleAfterMs: eventTime.idleAfterMs,
+    // In batch every input comes to its end: to go on without one would make its records late.
+    idleAfterMs: mode === 'batch' ? Number.POSITIVE_INFINITY : eventTime.idleAfterMs,
+    whenIdle: eventTime.whenIdle,
+    ...(alignment !== undefined && { alignment }),
+    ...(own !== undefined && { watermarks: own }),
     maxAheadMs: eventTime.maxAheadMs,
     minTime: eventTime.minTimeMs,
   }

@@ -7,8 +7,10 @@ import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
 import { FileInput } from '../source/file-source.ts'
+import { SortedFileInput } from '../source/sorted-file-source.ts'
 import type { SourceInput } from '../source/source.ts'
 import type { Sink } from '../sink/sink.ts'
+import { boundsOf, type SourceBounds } from '../time/bounds.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { TableKind } from '../task/chain.ts'
 import { Lifecycle, type LifeState } from '../task/lifecycle.ts'
@@ -67,6 +69,8 @@ export interface JobSummary extends JobProgress {
   readonly finished: boolean
   /** … by an earlier run: this one had nothing to do. */
   readonly alreadyFinished: boolean
+  /** By source: which bounds would have kept its records in time. */
+  readonly bounds: readonly SourceBounds[]
 }
 
 export interface RunningJob {
@@ -134,6 +138,7 @@ class JobRun {
         stateDir,
         finished: end === 'finished',
         alreadyFinished: this.#lifecycle.task?.wasFinished ?? false,
+        bounds: boundsOf(this.#lifecycle.task?.ingests ?? []),
       }
     } finally {
       await this.#connections?.close()
@@ -149,7 +154,9 @@ class JobRun {
   progress(): JobProgress {
     const task = this.#lifecycle.task
     const counters = task?.countersNow() ?? NO_COUNTERS
-    const files = this.#inputs.filter((input) => input instanceof FileInput)
+    const files = this.#inputs.filter(
+      (input) => input instanceof FileInput || input instanceof SortedFileInput,
+    )
     const totals = files.map((file) => file.bytesTotal)
     const isKnown =
       files.length > 0 && files.length === this.#inputs.length && !totals.includes(undefined)
@@ -213,15 +220,19 @@ class JobRun {
     const { manifest, definition } = this.#options
     const sources = new Map<string, TaskSource>()
     const all: SourceInput[] = []
-    for (const { name, time } of nodesOf(definition.graph, 'source')) {
+    for (const { name, schema, time, watermarks } of nodesOf(definition.graph, 'source')) {
       const section = manifest.sources.get(name)
       if (section === undefined) throw missing('source', name)
+      const eventTime = eventTimeOf(section, { time, watermarks, mode: this.#context.mode })
       const source = await makeSource({
         name,
         source: section,
         manifest,
         connections,
         context: this.#context,
+        schema,
+        eventTime,
+        stateDir: this.#options.stateDir,
       })
       const remembering = {
         inputs: async () => {
@@ -230,10 +241,7 @@ class JobRun {
           return inputs
         },
       }
-      sources.set(name, {
-        source: remembering,
-        eventTime: eventTimeOf(section, { time, mode: this.#context.mode }),
-      })
+      sources.set(name, { source: remembering, eventTime })
     }
     this.#inputs = all
     return sources

@@ -14,10 +14,15 @@
  *    are referred to by no later one, and LMDB itself refuses to go on after a failed meta page.
  */
 import { fdatasyncSync, mkdirSync, openSync, closeSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { open, type RootDatabase } from 'lmdb'
+import type * as Lmdb from 'lmdb'
+import type { RootDatabase } from 'lmdb'
 import { DataLossError, InvariantError, reasonOf, StateError, UnavailableError } from '../errors.ts'
 import type { KeyRange } from './embedded-keys.ts'
+
+/** As one file, as for the store. */
+const { open } = createRequire(import.meta.url)('lmdb') as typeof Lmdb
 
 export interface EnvironmentRow {
   readonly key: Uint8Array

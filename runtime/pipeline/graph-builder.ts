@@ -1,11 +1,26 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { KeyedOperator, Step } from '../../operators/operator.ts'
+import type { Step } from '../../operators/operator.ts'
+import type { Watermarks } from '../../operators/watermark.ts'
+import type { WindowSpec } from '../../operators/window/window-spec.ts'
 import { ConfigError } from '../errors.ts'
-import type { Graph, GraphNode, NodeId, OnError } from './graph.ts'
+import {
+  type AnyOperator,
+  type Graph,
+  type GraphNode,
+  type NodeId,
+  type OnError,
+  sharedName,
+} from './graph.ts'
 
 interface Options {
   readonly name?: string
   readonly onError?: OnError
+  /** Whether its keys share state, which is kept under a name of its own. */
+  readonly shares?: boolean
+  /** What is allowed and seldom meant, for `millrace plan`. */
+  readonly warnings?: readonly string[]
+  /** The windows that it keeps, for `millrace explain`. */
+  readonly windows?: WindowSpec<never>
 }
 
 /** Collects the nodes of a job; says at once what is wrong with a definition. */
@@ -21,7 +36,8 @@ export class GraphBuilder {
   source(
     name: string,
     schema: StandardSchemaV1,
-    time: ((value: unknown) => number) | undefined,
+    time?: (value: unknown) => number,
+    watermarks?: Watermarks<unknown>,
   ): NodeId {
     const known = this.#nodes.find((node) => node.kind === 'source' && node.name === name)
     if (known !== undefined) {
@@ -34,7 +50,7 @@ export class GraphBuilder {
         `job '${this.#job}': the schema of source '${name}' is not a Standard Schema; use a schema of zod, valibot or arktype`,
       )
     }
-    return this.#add((id) => ({ kind: 'source', id, name, schema, time }))
+    return this.#add((id) => ({ kind: 'source', id, name, schema, time, watermarks }))
   }
 
   step(input: NodeId, label: string, step: Step, { name, onError }: Options): NodeId {
@@ -58,11 +74,22 @@ export class GraphBuilder {
     inputs: readonly NodeId[],
     name: string,
     label: string,
-    make: () => KeyedOperator,
-    { onError }: Options,
+    make: () => AnyOperator,
+    { onError, shares = false, warnings = [], windows }: Options,
   ): NodeId {
     this.#claim(name, 'operator')
-    return this.#add((id) => ({ kind: 'keyed', id, inputs, name, label, make, onError }))
+    if (shares) this.#claim(sharedName(name), 'operator')
+    return this.#add((id) => ({
+      kind: 'keyed',
+      id,
+      inputs,
+      name,
+      label,
+      make,
+      onError,
+      warnings,
+      windows,
+    }))
   }
 
   side(input: NodeId, side: string): NodeId {

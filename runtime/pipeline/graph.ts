@@ -1,8 +1,14 @@
 /** A job as data: nodes that name their inputs. The fluent API builds it, plan and task read it. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { KeyedOperator, Step } from '../../operators/operator.ts'
+import type { SliceOperator } from '../../operators/window/slices.ts'
+import type { Watermarks } from '../../operators/watermark.ts'
+import type { WindowSpec } from '../../operators/window/window-spec.ts'
 
 export type NodeId = number
+
+/** What a keyed node runs: turns of key actors, or slices of windows. */
+export type AnyOperator = KeyedOperator | SliceOperator
 
 /** What to do with a record for which an operator's user code keeps throwing. */
 export type OnError = 'fail' | { readonly deadLetterAfter: number }
@@ -14,6 +20,8 @@ export type GraphNode =
       readonly name: string
       readonly schema: StandardSchemaV1
       readonly time: ((value: unknown) => number) | undefined
+      /** The source's own watermarks, in place of a bound. */
+      readonly watermarks: Watermarks<unknown> | undefined
     }
   | {
       readonly kind: 'step'
@@ -32,8 +40,12 @@ export type GraphNode =
       readonly inputs: readonly NodeId[]
       readonly name: string
       readonly label: string
-      readonly make: () => KeyedOperator
+      readonly make: () => AnyOperator
       readonly onError: OnError | undefined
+      /** What is allowed and seldom meant, as sentences. */
+      readonly warnings: readonly string[]
+      /** The windows that it keeps, if it does. */
+      readonly windows: WindowSpec<never> | undefined
     }
   | { readonly kind: 'side'; readonly id: NodeId; readonly input: NodeId; readonly side: string }
   | {
@@ -54,6 +66,17 @@ export interface Graph {
 
 export function nodesOf<Kind extends GraphNode['kind']>(graph: Graph, kind: Kind): NodeOf<Kind>[] {
   return graph.nodes.filter((node): node is NodeOf<Kind> => node.kind === kind)
+}
+
+/** Under which name the state is kept that all keys of an operator share. */
+export const sharedName = (operator: string): string => `${operator}.shared`
+
+/** The names of the sources that a node's values come from. */
+export function sourcesOf(graph: Graph, id: NodeId): readonly string[] {
+  const node = graph.nodes[id]
+  if (node === undefined) return []
+  if (node.kind === 'source') return [node.name]
+  return inputsOf(node).flatMap((input) => sourcesOf(graph, input))
 }
 
 /** The nodes a node reads from. */

@@ -1,8 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { type WatermarkFunction, type Watermarks, watermarksOf } from '../../operators/watermark.ts'
 import { ConfigError } from '../errors.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { Graph } from './graph.ts'
-import { type SinkRef, type SourceFunction, Stream } from './stream.ts'
+import type { SourceFunction } from './source-function.ts'
+import { type SinkRef, Stream } from './stream.ts'
 
 /** What a job's function is given. */
 export interface JobBuilder {
@@ -36,10 +38,18 @@ export function job(name: string, define: (builder: JobBuilder) => void): JobDef
   const source = (
     sourceName: string,
     schema: StandardSchemaV1,
-    options: { time?: (value: unknown) => number } = {},
-  ): Stream<unknown> => new Stream(builder, builder.source(sourceName, schema, options.time))
+    { time, watermark }: AnySourceOptions = {},
+  ): Stream<unknown> => {
+    const watermarks = watermark === undefined ? undefined : watermarksOf(watermark)
+    return new Stream(builder, builder.source(sourceName, schema, time, watermarks))
+  }
   define({ source, sink: (sinkName) => ({ sink: sinkName }) })
   return { kind: JOB, name, graph: builder.build() }
+}
+
+interface AnySourceOptions {
+  readonly time?: (value: unknown) => number
+  readonly watermark?: WatermarkFunction<unknown> | Watermarks<unknown>
 }
 
 export function isJobDefinition(candidate: unknown): candidate is JobDefinition {

@@ -13,6 +13,8 @@ import { writeJson } from './json-bytes.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 
 const LINE_END = 10
+/** More at once is refused by Linux and macOS (IOV_MAX). */
+const CHUNKS_MAX = 1_024
 
 export interface FileSinkOptions {
   readonly path: string
@@ -92,15 +94,10 @@ export class FileSink implements Sink {
     if (file === undefined || last === undefined)
       throw new UnavailableError('the file sink is not open')
     try {
-      for (const row of rows) {
-        const bytes = this.#options.format === 'csv' ? this.#csvOf(row) : row.bytes
-        let written = 0
-        while (written < bytes.length) {
-          const at = this.#length + written
-          written += (await file.write(bytes, written, bytes.length - written, at)).bytesWritten
-        }
-        this.#length += bytes.length
-      }
+      const isCsv = this.#options.format === 'csv'
+      const chunks = rows.map((row) => (isCsv ? this.#csvOf(row) : row.bytes))
+      await writeAll(file, chunks, this.#length)
+      for (const chunk of chunks) this.#length += chunk.length
       await file.datasync()
     } catch (error) {
       throw this.#problem(error)
@@ -165,4 +162,34 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/**
+ * All chunks in one call: a busy task lets the file go on only between its own turns, and a turn a
+ * chunk would let a backlog of results grow.
+ */
+async function writeAll(
+  file: FileHandle,
+  chunks: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let left = chunks.filter((chunk) => chunk.length > 0)
+  let at = position
+  while (left.length > 0) {
+    const { bytesWritten } = await file.writev(left.slice(0, CHUNKS_MAX), at)
+    at += bytesWritten
+    left = withoutFirst(left, bytesWritten)
+  }
+}
+
+/** What is left of the chunks behind so many bytes. */
+function withoutFirst(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skip = bytes
+  let index = 0
+  for (let chunk = chunks[0]; chunk !== undefined && skip >= chunk.length; chunk = chunks[index]) {
+    skip -= chunk.length
+    index += 1
+  }
+  const [first, ...rest] = chunks.slice(index)
+  return first === undefined ? [] : [first.subarray(skip), ...rest]
 }

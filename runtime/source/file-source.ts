@@ -4,7 +4,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { ConfigError, DataLossError } from '../errors.ts'
+import { ConfigError, DataLossError, StateError } from '../errors.ts'
 import { crc32 } from '../state/crc32.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import { type FileChunks, fileProblem, openChunks } from './file-chunks.ts'
@@ -13,7 +13,6 @@ import { CutRecords, type Cutter } from './format/cutter.ts'
 import { JsonlCutter } from './format/jsonl.ts'
 import {
   type InputPosition,
-  type PollResult,
   type Source,
   type SourceBatch,
   type SourceInput,
@@ -45,6 +44,16 @@ interface FilePosition {
   readonly header?: readonly string[]
   /** The clock when this state first read the source: what is further ahead than maxAhead is told by it. */
   readonly startedAt: number
+}
+
+/** A batch of one file. */
+export interface FileBatch extends SourceBatch {
+  /** Number of the file among those of the source. */
+  readonly file: number
+  /** The line on which each record begins. */
+  readonly lines: ArrayLike<number>
+  /** Columns of a CSV file. */
+  readonly header: readonly string[]
 }
 
 /** A record that is too long: where it began, and as much of it as is kept. */
@@ -118,6 +127,11 @@ export class FileInput implements SourceInput {
   async open(position: InputPosition | undefined): Promise<InputPosition> {
     const from = position as FilePosition | undefined
     if (from !== undefined) {
+      if (typeof from.file !== 'string') {
+        throw new StateError(
+          `the state has ${JSON.stringify(from)} as the position of input ${this.id}, which is no place in a file as it stands: it was read sorted, or from another kind of source. Change that back, or start with a new state.`,
+        )
+      }
       this.#index = this.#files.indexOf(from.file)
       if (this.#index === -1) {
         throw new DataLossError(
@@ -180,7 +194,7 @@ export class FileInput implements SourceInput {
     this.bytesRead = from.offset
   }
 
-  poll(): PollResult {
+  poll(): FileBatch | 'pending' | 'end' {
     if (this.#ended) return 'end'
     if (this.#oversized !== undefined) return this.#passOver(this.#oversized)
     const records = new CutRecords(this.#line, RECORDS_PER_BATCH)
@@ -203,7 +217,7 @@ export class FileInput implements SourceInput {
   }
 
   /** Looks for the end of a record that is too long; what lies before it is not kept. */
-  #passOver(oversized: Oversized): PollResult {
+  #passOver(oversized: Oversized): FileBatch | 'pending' {
     const lineEnd = this.#buffer.indexOf(10, this.#start)
     const found = lineEnd !== -1
     const next = found ? lineEnd + 1 : this.#buffer.length
@@ -234,9 +248,12 @@ export class FileInput implements SourceInput {
     return this.#options.follow && this.#index === this.#files.length - 1
   }
 
-  #batch(records: CutRecords, bytes: Buffer, next: number): SourceBatch {
+  #batch(records: CutRecords, bytes: Buffer, next: number): FileBatch {
     const file = this.#file
     return {
+      file: this.#index,
+      lines: records.lines,
+      header: this.#header,
       values: records.values,
       times: this.#startedAt,
       after: this.#position(this.#bufferOffset + next, next),
@@ -247,7 +264,7 @@ export class FileInput implements SourceInput {
 
   #position(offset: number, next: number): FilePosition {
     const tail = this.#buffer.subarray(Math.max(0, next - TAIL_BYTES), next)
-    const header = this.#cutter instanceof CsvCutter ? this.#cutter.columns : []
+    const header = this.#header
     return {
       file: this.#file,
       offset,
@@ -256,6 +273,14 @@ export class FileInput implements SourceInput {
       ...(header.length > 0 && { header }),
       startedAt: this.#startedAt,
     }
+  }
+
+  get #header(): readonly string[] {
+    return this.#cutter instanceof CsvCutter ? this.#cutter.columns : []
+  }
+
+  get isBounded(): boolean {
+    return !this.#options.follow
   }
 
   get hasBacklog(): boolean {

@@ -62,6 +62,10 @@ export class LogInput implements SourceInput {
     return this.#skipped
   }
 
+  get isBounded(): boolean {
+    return this.#options.until !== undefined
+  }
+
   get hasBacklog(): boolean {
     return !this.#isOver() && (this.#reader?.hasBacklog ?? false)
   }

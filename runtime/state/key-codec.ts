@@ -1,19 +1,21 @@
 /**
  * Keys as bytes, and the layout of the store's row keys.
  *
- * A key is one tag byte and then UTF-8 (text) or eight bytes that sort as numbers do. A state row's
- * key is: key group (1) · operator (2) · key length (2) · key · cell (1) and entry, for rows of a
- * collection. The key group comes first because it is the unit in which state moves between tasks;
- * the length keeps one key from being a prefix of another.
+ * A key is one tag byte and then UTF-8 (text) or eight bytes that sort as numbers do; the place of an
+ * entry by time has six more for its sequence. A state row's key is: key group (1) · operator (2) ·
+ * key length (2) · key · cell (1) and entry, for rows of a collection. The key group comes first
+ * because it is the unit in which state moves between tasks; the length keeps one key from being a
+ * prefix of another.
  */
 import type { Key } from '../../operators/operator.ts'
-import type { EntryKey } from '../../operators/state.ts'
+import type { RowKey, TimedKey } from '../../operators/state.ts'
 
 export const KEY_GROUPS = 128
 export const KEY_BYTES_MAX = 1024
 
 const TAG_NUMBER = 1
 const TAG_TEXT = 2
+const TAG_TIMED = 3
 
 const scratch = Buffer.allocUnsafe(8)
 
@@ -90,8 +92,8 @@ export function actorRowKey(operator: number, encoded: Uint8Array): Uint8Array {
 }
 
 /** The row key of an entry of one of the key's collection cells. */
-export function entryRowKey(actorRow: Uint8Array, cell: number, entry: EntryKey): Uint8Array {
-  const encoded = encodeKey(entry)
+export function entryRowKey(actorRow: Uint8Array, cell: number, entry: RowKey): Uint8Array {
+  const encoded = typeof entry === 'object' ? encodeTimed(entry) : encodeKey(entry)
   const rowKey = Buffer.allocUnsafe(actorRow.length + 1 + encoded.length)
   rowKey.set(actorRow, 0)
   rowKey[actorRow.length] = cell
@@ -113,6 +115,20 @@ export function entryRange(
 }
 
 /** The entry's own key of a row that entryRowKey made. */
-export function entryOf(rowKey: Uint8Array, actorRow: Uint8Array): EntryKey {
-  return decodeKey(rowKey.subarray(actorRow.length + 1))
+export function entryOf(rowKey: Uint8Array, actorRow: Uint8Array): RowKey {
+  const encoded = rowKey.subarray(actorRow.length + 1)
+  return encoded[0] === TAG_TIMED ? decodeTimed(encoded) : decodeKey(encoded)
+}
+
+function encodeTimed([time, sequence]: TimedKey): Uint8Array {
+  const bytes = Buffer.allocUnsafe(1 + 8 + 6)
+  bytes[0] = TAG_TIMED
+  writeSortableNumber(bytes, time, 1)
+  bytes.writeUIntBE(sequence, 9, 6)
+  return bytes
+}
+
+function decodeTimed(encoded: Uint8Array): TimedKey {
+  const view = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength)
+  return [readSortableNumber(view, 1), view.readUIntBE(9, 6)]
 }

@@ -5,7 +5,9 @@
  * is one whose pages were synced; `flushed` is awaited all the same, for that is the promise made.
  */
 import { mkdirSync } from 'node:fs'
-import { type Database, open, type RootDatabase } from 'lmdb'
+import { createRequire } from 'node:module'
+import type * as Lmdb from 'lmdb'
+import type { Database, RootDatabase } from 'lmdb'
 import { reasonOf, StateError, UnavailableError } from '../errors.ts'
 import {
   type Store,
@@ -15,6 +17,9 @@ import {
   type StoreTable,
   type StoreWriter,
 } from './store.ts'
+
+/** As one file, which loads in half the time of its modules: every start waits for it. */
+const { open } = createRequire(import.meta.url)('lmdb') as typeof Lmdb
 
 type Table = Database<Uint8Array, Uint8Array>
 

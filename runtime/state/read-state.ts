@@ -7,7 +7,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Key } from '../../operators/operator.ts'
 import { StateError } from '../errors.ts'
-import { readEpochRow, readJobRow, type JobRow } from '../task/meta.ts'
+import { type EpochRow, readEpochRow, readJobRow, type JobRow } from '../task/meta.ts'
+import { boundsOf, type SourceBounds } from '../time/bounds.ts'
 import { decodeKey, KEY_GROUPS } from './key-codec.ts'
 import { LmdbStore } from './lmdb-store.ts'
 import { readState } from './state-entry.ts'
@@ -25,6 +26,8 @@ export interface StateReader {
   readonly epoch: number
   /** The job whose state it is. */
   readonly job: string
+  /** By source: which bounds would have kept its records in time. */
+  readonly bounds: readonly SourceBounds[]
   operators(): readonly string[]
   /** @throws StateError when there is no such operator. */
   get(operator: string, key: Key): Promise<StateEntry | undefined>
@@ -52,7 +55,7 @@ export async function openStateReader(stateDir: string): Promise<StateReader> {
     throw new StateError(`${stateDir} holds a state that was never committed. Run the job first.`)
   }
   await syncFile(file)
-  return new LmdbStateReader(store, job, last.epoch, () => syncFile(file))
+  return new LmdbStateReader(store, job, last, () => syncFile(file))
 }
 
 /** Committed is not durable (a commit may be on its way to the disk): this makes it so. */
@@ -68,15 +71,23 @@ async function syncFile(path: string): Promise<void> {
 class LmdbStateReader implements StateReader {
   readonly epoch: number
   readonly job: string
+  readonly bounds: readonly SourceBounds[]
   readonly #store: LmdbStore
   readonly #row: JobRow
   readonly #sync: () => Promise<void>
 
-  constructor(store: LmdbStore, row: JobRow, epoch: number, sync: () => Promise<void>) {
+  constructor(store: LmdbStore, row: JobRow, last: EpochRow, sync: () => Promise<void>) {
     this.#store = store
     this.#row = row
     this.job = row.job
-    this.epoch = epoch
+    this.epoch = last.epoch
+    this.bounds = boundsOf(
+      Object.entries(last.inputs).map(([id, { records, lateness }]) => ({
+        // An input's id is its source's name and the number of the partition.
+        source: id.slice(0, id.lastIndexOf('/')),
+        lateness: { records, row: lateness },
+      })),
+    )
     this.#sync = sync
   }
 

@@ -4,7 +4,9 @@
  *
  * State is decoded with this codec only, and nothing from outside ever is.
  */
-import { Packr } from 'msgpackr'
+import { addExtension, Packr } from 'msgpackr'
+import { Stamped } from '../../operators/state.ts'
+import type { Timestamp } from '../../operators/time.ts'
 import { StateError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
 
@@ -14,6 +16,16 @@ const CRC_BYTES = 4
 
 // msgpackr's option for room before the value: the low byte of the flags is the number of bytes.
 const RESERVE_START_SPACE = 2048
+
+/** The msgpack extension type of values with the time at which they were written. */
+const STAMPED_TYPE = 1
+
+addExtension({
+  Class: Stamped,
+  type: STAMPED_TYPE,
+  write: ({ at, value }: Stamped) => [at, value],
+  read: ([at, value]: [at: Timestamp, value: unknown]) => new Stamped(at, value),
+})
 
 const packr = new Packr({ useRecords: false, moreTypes: true, mapsAsObjects: true })
 

@@ -1,15 +1,17 @@
 /** The state of one key as people see it: its cells by name, read from a store's rows. */
 import type { Key } from '../../operators/operator.ts'
+import { type CellKind, timersOf, unstamped } from '../../operators/state.ts'
 import { actorRowKey, encodeKey, entryOf, entryRange } from './key-codec.ts'
 import { decodeRow } from './row-codec.ts'
 import type { Store } from './store.ts'
 
-export type CellKind = 'value' | 'list' | 'map'
-
 export interface StoredCell {
   readonly name: string
   readonly kind: CellKind
-  /** The value, or the entries of a collection as pairs. */
+  /**
+   * The value; the values of a list; the entries of a map, or of a cell by time with their times, as
+   * pairs; the timers of a key by name.
+   */
   readonly content: unknown
 }
 
@@ -24,7 +26,7 @@ export interface StoredState {
 /** What a store knows of an operator. */
 export interface StoredOperator {
   readonly number: number
-  /** Cell names and kinds, in order: `windows:map`. */
+  /** Cell names and kinds, in order: `windows:map`, `clicks:byTime`. */
   readonly cells: readonly string[]
 }
 
@@ -47,18 +49,30 @@ export function readState(
     const colon = cell.lastIndexOf(':')
     const kind = cell.slice(colon + 1) as CellKind
     const inline = (value as unknown[])[i]
-    const entries = (): Entry[] =>
-      store
-        .range('state', entryRange(rowKey, i))
-        .map((row) => [entryOf(row.key, rowKey), decodeRow(row.value, what).value])
-    const content =
-      kind === 'value' ? inline : inline === null ? entries() : pairs(inline as unknown[])
-    // A list's entries are under their indexes.
-    if (kind === 'list') (content as Entry[]).sort(([a], [b]) => Number(a) - Number(b))
+    const content = contentOf(kind, inline, () => rowsOf(store, rowKey, i, what))
     return { name: cell.slice(0, colon), kind, content }
   })
   return { cells: stored, epoch }
 }
 
-const pairs = (flat: readonly unknown[]): Entry[] =>
-  Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]])
+function contentOf(kind: CellKind, inline: unknown, rows: () => Entry[]): unknown {
+  if (kind === 'value') return unstamped(inline)
+  if (kind === 'timers') return timersOf(inline)
+  // What is not there as a list has rows of its own.
+  const entries = Array.isArray(inline) ? pairsOf(inline) : rows()
+  if (kind !== 'list') return entries
+  // A list's entries are under their indexes.
+  return entries.toSorted(([a], [b]) => Number(a) - Number(b)).map(([, entry]) => entry)
+}
+
+function rowsOf(store: Store, rowKey: Uint8Array, cell: number, what: string): Entry[] {
+  return store.range('state', entryRange(rowKey, cell)).map((row): Entry => {
+    const entry = entryOf(row.key, rowKey)
+    // Of an entry by time people see its time; the sequence is only there for the order.
+    const shown = typeof entry === 'object' ? entry[0] : entry
+    return [shown, unstamped(decodeRow(row.value, what).value)]
+  })
+}
+
+const pairsOf = (flat: readonly unknown[]): Entry[] =>
+  Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], unstamped(flat[2 * i + 1])])

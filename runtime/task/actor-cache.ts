@@ -6,7 +6,14 @@
  *    flight. Only others are evicted, so a load always sees the actor as it last was.
  */
 import type { Key } from '../../operators/operator.ts'
-import type { CellSpec } from '../../operators/state.ts'
+import {
+  type CellKind,
+  type CellSpec,
+  type EntryRows,
+  type RowReader,
+  type StateCell,
+  unstamped,
+} from '../../operators/state.ts'
 import { entryOf, entryRange, entryRowKey } from '../state/key-codec.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
@@ -38,6 +45,8 @@ export class ActorCache implements ActorHome {
   readonly #options: ActorCacheOptions
   readonly #actors = new Map<Key, KeyActor>()
   #dirty: KeyActor[] = []
+  /** Actors without state, as their last commit wrote them. */
+  #emptied: KeyActor[] = []
   /** False while every actor of the operator is in memory: an unknown key then needs no look-up. */
   #someAreElsewhere: boolean
   #bytes = 0
@@ -63,8 +72,8 @@ export class ActorCache implements ActorHome {
     return this.#dirty.length
   }
 
-  noteDirty(actor: KeyActor): void {
-    this.#dirty.push(actor)
+  noteDirty(actor: KeyActor): number {
+    return this.#dirty.push(actor) - 1
   }
 
   /** The actor of a key, from memory, from the store, or new. */
@@ -88,17 +97,68 @@ export class ActorCache implements ActorHome {
     if (bytes === undefined) return
     this.loads += 1
     const what = `the state of key ${JSON.stringify(actor.key)} of operator '${name}'`
-    const cells = decodeRow(bytes, what).value as unknown[]
+    const stored = decodeRow(bytes, what).value as unknown[]
     actor.stored = true
     actor.rowBytes = bytes.length
     for (const [i, cell] of actor.cells.entries()) {
-      cell.restoreInline(cells[i])
+      const { kind, timeToLive } = this.#options.cells[i] as CellSpec
+      // A time to live may have been taken away since: then the stamps go, one by one, as they are read.
+      const keepsStamps = timeToLive !== undefined
+      cell.restoreInline(keepsStamps ? stored[i] : withoutStamps(kind, stored[i]))
       if (cell.rows?.spilled !== true) continue
-      for (const row of store.range('state', entryRange(rowKey, i))) {
-        cell.rows.restoreEntry(entryOf(row.key, rowKey), decodeRow(row.value, what).value)
-        actor.rowBytes += row.value.length
-      }
+      if (cell.rows.attach !== undefined) cell.rows.attach(this.#rowReader(rowKey, i, what))
+      else this.#loadEntries(actor, cell, { rowKey, place: i, keepsStamps, what })
     }
+  }
+
+  #loadEntries(
+    actor: KeyActor,
+    { rows }: StateCell,
+    from: {
+      readonly rowKey: Uint8Array
+      readonly place: number
+      readonly keepsStamps: boolean
+      readonly what: string
+    },
+  ): void {
+    const { rowKey, place, keepsStamps, what } = from
+    for (const row of this.#options.store.range('state', entryRange(rowKey, place))) {
+      const { value } = decodeRow(row.value, what)
+      rows?.restoreEntry(entryOf(row.key, rowKey), keepsStamps ? value : unstamped(value))
+      actor.rowBytes += row.value.length
+    }
+  }
+
+  /**
+   * What a cell reads later is what it would have read at its load: of what was committed since, all is
+   * in memory (A1).
+   */
+  #rowReader(rowKey: Uint8Array, place: number, what: string): RowReader {
+    return (from, to, limit) => {
+      const range = {
+        start: entryRowKey(rowKey, place, from),
+        end: entryRowKey(rowKey, place, to),
+        ...(limit !== undefined && { limit }),
+      }
+      return this.#options.store
+        .range('state', range)
+        .map((row) => [entryOf(row.key, rowKey), decodeRow(row.value, what).value] as const)
+    }
+  }
+
+  /** Lets an actor go that is empty and never was written: there is nothing to commit, or to load again. */
+  release(actor: KeyActor): void {
+    if (actor.stored || actor.writtenEpoch > 0 || !actor.isEmpty) return
+    const at = actor.dirtyAt
+    if (at !== -1) {
+      const last = this.#dirty.pop()
+      if (last !== undefined && last !== actor) {
+        this.#dirty[at] = last
+        last.dirtyAt = at
+      }
+      actor.dirtyAt = -1
+    }
+    if (this.#actors.delete(actor.key)) this.#bytes -= ACTOR_BYTES
   }
 
   /** Puts every change since the last call into the commit of an epoch. */
@@ -106,7 +166,7 @@ export class ActorCache implements ActorHome {
     const dirty = this.#dirty
     this.#dirty = []
     for (const actor of dirty) {
-      actor.dirty = false
+      actor.dirtyAt = -1
       actor.writtenEpoch = epoch
       this.#writeActor(writer, actor, epoch)
     }
@@ -114,28 +174,43 @@ export class ActorCache implements ActorHome {
 
   #writeActor(writer: StoreWriter, actor: KeyActor, epoch: number): void {
     const empty = actor.isEmpty
+    if (empty) this.#emptied.push(actor)
     // What came and went within the epoch was never in the store.
     if (empty && !actor.stored) return
     const rowKey = actor.rowKey(this.#options.operator)
-    const inline = empty ? undefined : actor.cells.map((cell) => cell.inline())
-    for (const [i, cell] of actor.cells.entries()) {
-      cell.rows?.takeChanges((entry, value) => {
-        const entryKey = entryRowKey(rowKey, i, entry)
-        if (value === undefined) writer.remove('state', entryKey)
-        else writer.put('state', entryKey, encodeRow(value, epoch))
-      })
-    }
+    const { cells } = actor
+    const inline = empty ? undefined : cells.map((cell) => cell.inline())
     const before = actor.rowBytes
+    actor.rowBytes = 0
+    for (const [place, { rows }] of cells.entries()) {
+      if (rows?.spilled === true) {
+        actor.rowBytes += writeEntries(writer, rows, { rowKey, place, epoch }, before)
+      }
+    }
     if (inline === undefined) {
       writer.remove('state', rowKey)
       actor.rowBytes = 0
     } else {
       const row = encodeRow(inline, epoch)
       writer.put('state', rowKey, row)
-      actor.rowBytes = row.length
+      actor.rowBytes += row.length
     }
     actor.stored = inline !== undefined
     this.#bytes += (actor.rowBytes - before) * BYTES_GROWTH
+  }
+
+  /** An actor without state is of no use in memory, however much room there is. */
+  #evictEmptied(committedEpoch: number): void {
+    const later: KeyActor[] = []
+    for (const actor of this.#emptied) {
+      if (actor.dirtyAt !== -1 || !actor.isEmpty || this.#actors.get(actor.key) !== actor) continue
+      if (actor.writtenEpoch > committedEpoch) later.push(actor)
+      else {
+        this.#actors.delete(actor.key)
+        this.#bytes -= ACTOR_BYTES
+      }
+    }
+    this.#emptied = later
   }
 
   /**
@@ -143,12 +218,13 @@ export class ActorCache implements ActorHome {
    * that was used since the last walk gets a second chance at the end.
    */
   evict(committedEpoch: number): void {
+    this.#evictEmptied(committedEpoch)
     const { entriesMax, bytesMax } = this.#options.limits
     let toLookAt = this.#actors.size * 2
     for (const [key, actor] of this.#actors) {
       if (this.#actors.size <= entriesMax && this.#bytes <= bytesMax) return
       if (toLookAt-- === 0) return
-      const clean = !actor.dirty && actor.writtenEpoch <= committedEpoch
+      const clean = actor.dirtyAt === -1 && actor.writtenEpoch <= committedEpoch
       if (clean && (!actor.used || actor.isEmpty)) {
         this.#actors.delete(key)
         this.#bytes -= ACTOR_BYTES + actor.rowBytes * BYTES_GROWTH
@@ -161,4 +237,39 @@ export class ActorCache implements ActorHome {
       }
     }
   }
+}
+
+/**
+ * Writes the entries that changed.
+ * @param bytesBefore of the actor's rows.
+ * @returns about how many bytes the entries in memory have: as many each as those that were written now.
+ */
+function writeEntries(
+  writer: StoreWriter,
+  rows: EntryRows,
+  at: { readonly rowKey: Uint8Array; readonly place: number; readonly epoch: number },
+  bytesBefore: number,
+): number {
+  let [puts, removals, bytes] = [0, 0, 0]
+  rows.takeChanges((entry, value) => {
+    const entryKey = entryRowKey(at.rowKey, at.place, entry)
+    if (value === undefined) {
+      writer.remove('state', entryKey)
+      removals += 1
+      return
+    }
+    const row = encodeRow(value, at.epoch)
+    writer.put('state', entryKey, row)
+    puts += 1
+    bytes += row.length
+  })
+  const entries = rows.entriesInMemory
+  if (puts > 0) return entries * (bytes / puts)
+  return entries * (bytesBefore / (entries + removals + 1))
+}
+
+/** What a cell of this kind stored, for one that has no time to live. */
+function withoutStamps(kind: CellKind, stored: unknown): unknown {
+  if (kind === 'value') return unstamped(stored)
+  return Array.isArray(stored) ? stored.map(unstamped) : stored
 }

@@ -2,26 +2,32 @@
  * Turns a job's graph into the chain of functions through which its records run: built from the sinks
  * backwards, because each step is made with the step behind it.
  */
-import type { KeyedOperator, Push, StepContext } from '../../operators/operator.ts'
+import type { Push, StepContext } from '../../operators/operator.ts'
+import type { StateSpec } from '../../operators/state.ts'
 import { TableOperator, WindowTableOperator } from '../../operators/table.ts'
 import { ConfigError, invariant } from '../errors.ts'
 import {
+  type AnyOperator,
   type Graph,
   type GraphNode,
   inputsOf,
   type NodeId,
   type NodeOf,
   nodesOf,
+  sharedName,
+  sourcesOf,
 } from '../pipeline/graph.ts'
 import type { Store } from '../state/store.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
-import { slowestOf, WatermarkHolder } from '../time/watermark.ts'
+import { WatermarkHolder } from '../time/watermark.ts'
 import { ActorCache, type CacheLimits } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
 import type { JobRow, OperatorRow } from './meta.ts'
 import type { Host } from './host.ts'
 import { type HostOutputs, OperatorHost } from './operator-host.ts'
 import type { Outbox } from './outbox.ts'
+import { TimePlaces } from './time-places.ts'
+import { SliceHost } from './slice-host.ts'
 
 /** How a table of the manifest keeps its rows. */
 export type TableKind = 'key' | 'window'
@@ -30,8 +36,8 @@ export type TableKind = 'key' | 'window'
 export function keyedOperators(
   graph: Graph,
   tables: ReadonlyMap<string, TableKind>,
-): Map<string, KeyedOperator> {
-  const operators = new Map<string, KeyedOperator>()
+): Map<string, AnyOperator> {
+  const operators = new Map<string, AnyOperator>()
   for (const node of nodesOf(graph, 'keyed')) operators.set(node.name, node.make())
   for (const [name, kind] of tables) {
     if (operators.has(name)) {
@@ -46,18 +52,41 @@ export function keyedOperators(
 
 /** What a state has to have for these operators. */
 export function operatorRows(
-  operators: ReadonlyMap<string, KeyedOperator>,
+  operators: ReadonlyMap<string, AnyOperator>,
 ): Record<string, Omit<OperatorRow, 'number'>> {
-  const rows = [...operators].map(([name, { state }]) => {
-    const cells = Object.entries(state.cells).map(([cell, { kind }]) => `${cell}:${kind}`)
-    return [name, { version: state.version, cells }] as const
-  })
+  const rows: [string, Omit<OperatorRow, 'number'>][] = []
+  for (const [name, operator] of operators) {
+    if ('kind' in operator) {
+      rows.push([name, { version: operator.version, cells: ['slices:slices'] }])
+      continue
+    }
+    rows.push([name, rowOf(operator.state)])
+    if (operator.shared !== undefined) rows.push([sharedName(name), rowOf(operator.shared.state)])
+  }
   return Object.fromEntries(rows)
+}
+
+function rowOf({ version, cells }: StateSpec): Omit<OperatorRow, 'number'> {
+  return { version, cells: Object.entries(cells).map(([cell, { kind }]) => `${cell}:${kind}`) }
+}
+
+/** The sources of what is broadcast. */
+export function broadcastSources(
+  graph: Graph,
+  operators: ReadonlyMap<string, AnyOperator>,
+): ReadonlySet<string> {
+  const names = nodesOf(graph, 'keyed').flatMap((node) => {
+    const operator = operators.get(node.name)
+    if (operator === undefined || 'kind' in operator || operator.shared === undefined) return []
+    const input = node.inputs[operator.shared.input]
+    return input === undefined ? [] : sourcesOf(graph, input)
+  })
+  return new Set(names)
 }
 
 export interface ChainOptions {
   readonly graph: Graph
-  readonly operators: ReadonlyMap<string, KeyedOperator>
+  readonly operators: ReadonlyMap<string, AnyOperator>
   readonly job: JobRow
   readonly store: Store
   /** The newest epoch in the store; 0 in a fresh state. */
@@ -76,6 +105,7 @@ export interface Chain {
   readonly entries: ReadonlyMap<string, Push>
   /** Keyed operators, those that feed others first. */
   readonly hosts: readonly Host[]
+  readonly times: TimePlaces
 }
 
 export function buildChain(options: ChainOptions): Chain {
@@ -84,40 +114,25 @@ export function buildChain(options: ChainOptions): Chain {
 
 class ChainBuilder {
   readonly #options: ChainOptions
-  readonly #watermarks = new Map<NodeId, WatermarkHolder>()
+  readonly #times: TimePlaces
   /** Where values enter a node, by the place of their input among the node's inputs. */
   readonly #pushes = new Map<NodeId, (place: number) => Push>()
   readonly #hosts: Host[] = []
 
   constructor(options: ChainOptions) {
     this.#options = options
+    this.#times = new TimePlaces(options.graph, options.sourceWatermarks)
   }
 
   build(): Chain {
     const { nodes } = this.#options.graph
-    for (const node of nodes) this.#watermarks.set(node.id, this.#watermarkBehind(node))
     for (const node of nodes.toReversed()) this.#pushes.set(node.id, this.#pushOf(node))
     const sources = nodesOf(this.#options.graph, 'source')
     return {
       entries: new Map(sources.map((node) => [node.name, this.#outputOf(node.id)])),
       hosts: this.#hosts.toReversed(),
+      times: this.#times,
     }
-  }
-
-  /** How far time has come behind a node. A keyed operator's own time goes on when its timers have fired. */
-  #watermarkBehind(node: GraphNode): WatermarkHolder {
-    if (node.kind === 'keyed') return new WatermarkHolder()
-    return this.#watermarkBefore(node)
-  }
-
-  #watermarkBefore(node: GraphNode): WatermarkHolder {
-    if (node.kind === 'source') {
-      const holder = this.#options.sourceWatermarks.get(node.name)
-      invariant(holder !== undefined, `source '${node.name}' has a watermark`)
-      return holder
-    }
-    const inputs = inputsOf(node).map((input) => this.#watermarks.get(input))
-    return slowestOf([...new Set(inputs)].filter((holder) => holder !== undefined))
   }
 
   /** What a node does with a value of each of its inputs. */
@@ -213,25 +228,33 @@ class ChainBuilder {
     invariant(operator !== undefined && number !== undefined, `operator '${name}' is known`)
     const timers = (clock: 'event' | 'processing'): TimerQueue =>
       new TimerQueue({ store, operator: number, clock }, lastEpoch)
-    const host = new OperatorHost({
-      name,
-      operator,
-      actors: new ActorCache({
-        store,
-        name,
-        operator: number,
-        cells: Object.values(operator.state.cells),
-        limits: cache,
-        mayHaveStored: lastEpoch > 0,
-      }),
-      eventTimers: timers('event'),
-      processingTimers: timers('processing'),
-      watermark: this.#watermarkBefore(node),
-      output: this.#watermarks.get(node.id) ?? new WatermarkHolder(),
-      now,
-      outputs,
-      failures,
-    })
+    const watermark = this.#times.before(node)
+    // Behind a table nobody asks for the time, and its place is that of its input.
+    const output = node.kind === 'keyed' ? this.#times.behind(node) : new WatermarkHolder()
+    const common = { name, watermark, output, now, outputs, failures }
+    const kept = { store, name, limits: cache, mayHaveStored: lastEpoch > 0 }
+    const actorsOf = (state: StateSpec, of: string): ActorCache => {
+      const stored = job.operators[of]
+      invariant(stored !== undefined, `the state of '${of}' is known`)
+      return new ActorCache({
+        ...kept,
+        operator: stored.number,
+        cells: Object.values(state.cells),
+      })
+    }
+    const host =
+      'kind' in operator
+        ? new SliceHost({ ...common, ...kept, operator, number, timers: timers(operator.clock) })
+        : new OperatorHost({
+            ...common,
+            operator,
+            actors: actorsOf(operator.state, name),
+            ...(operator.shared !== undefined && {
+              shared: actorsOf(operator.shared.state, sharedName(name)),
+            }),
+            eventTimers: timers('event'),
+            processingTimers: timers('processing'),
+          })
     this.#hosts.push(host)
     return host
   }

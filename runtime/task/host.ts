@@ -1,4 +1,4 @@
-/** What a task needs of whatever runs one keyed operator: key actors, or panes of windows. */
+/** What a task needs of whatever runs one keyed operator: key actors, or slices of windows. */
 import type { Push } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
 import type { StoreWriter } from '../state/store.ts'

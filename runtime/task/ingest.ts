@@ -5,9 +5,17 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Push } from '../../operators/operator.ts'
 import { TIME_MAX, type Timestamp } from '../../operators/time.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, reasonOf, UserCodeError } from '../errors.ts'
+import { plainCheck } from './plain-schema.ts'
 import { type SourceBatch, type SourceInput, Undecodable } from '../source/source.ts'
-import { type EventTimeOptions, InputWatermark, timeReader } from '../time/event-time.ts'
+import {
+  type Alignment,
+  type EventTimeOptions,
+  InputWatermark,
+  timeReader,
+} from '../time/event-time.ts'
+import type { LatenessRow } from '../time/lateness.ts'
+import { type Refusal, StatusNotes } from './input-status.ts'
 import type { InputRow } from './meta.ts'
 
 export interface IngestOptions {
@@ -16,6 +24,8 @@ export interface IngestOptions {
   readonly input: SourceInput
   readonly schema: StandardSchemaV1
   readonly eventTime: EventTimeOptions
+  /** Whether all of it is read before anything else is, if it ends; default no. */
+  readonly first?: boolean
   /** Sets the current record aside. */
   readonly reject: (reason: string) => void
   /** Fires what a step of the watermark made due; false when there was more than its budget. */
@@ -30,8 +40,12 @@ export class Ingest {
   readonly source: string
   readonly input: SourceInput
   readonly watermark: InputWatermark
+  /** For people who ask why time stands where it stands. */
+  readonly status = new StatusNotes()
   readonly #options: IngestOptions
   readonly #timeOf: ((value: unknown) => number) | undefined
+  /** True for values that are valid as they are. */
+  readonly #isPlain: (value: unknown) => boolean
   #position: unknown
   #batch: SourceBatch | undefined
   #index = 0
@@ -39,8 +53,10 @@ export class Ingest {
   records = 0
   /** The input has said that it is over. */
   ended = false
-  /** When the last record came, by the clock's monotonic time. */
-  lastRecordAt = 0
+  /** Records taken in by earlier runs. */
+  #recordsBefore = 0
+  /** Since when nothing has come, by the clock's monotonic time; see Inputs. */
+  silentSince = 0
   isOpen = false
   /** Whether a record of this input is being worked on right now. */
   isRunning = false
@@ -54,6 +70,7 @@ export class Ingest {
     this.source = options.source
     this.input = options.input
     this.watermark = new InputWatermark(eventTime)
+    this.#isPlain = plainCheck(options.schema) ?? (() => false)
     this.#timeOf = eventTime.of === 'log' ? undefined : timeReader(eventTime.of)
   }
 
@@ -62,14 +79,44 @@ export class Ingest {
     this.#push = push
   }
 
+  /** Takes up the time of the last commit; before `open`. */
+  restoreTime(row: InputRow | undefined): void {
+    if (row === undefined) return
+    this.watermark.restore(row)
+    if (row.status !== undefined) this.status.restore(row.status)
+  }
+
   async open(row: InputRow | undefined): Promise<void> {
-    if (row !== undefined) this.watermark.restore(row.maxTime, row.watermark)
+    this.#recordsBefore = row?.records ?? 0
     this.#position = await this.input.open(row?.position)
     this.isOpen = true
   }
 
+  /** All of it is read before inputs for which this is not so. */
+  get comesFirst(): boolean {
+    return this.#options.first === true && this.input.isBounded === true
+  }
+
   get idleAfterMs(): number {
     return this.#options.eventTime.idleAfterMs
+  }
+
+  get whenIdle(): 'exclude' | 'advance' {
+    return this.#options.eventTime.whenIdle ?? 'exclude'
+  }
+
+  get alignment(): Alignment | undefined {
+    return this.#options.eventTime.alignment
+  }
+
+  /** The end of the input is in its watermark. */
+  get isFinished(): boolean {
+    return this.watermark.holder.value === TIME_MAX
+  }
+
+  /** How late its records have come since the state was created, and how many there were. */
+  get lateness(): { readonly records: number; readonly row: LatenessRow | undefined } {
+    return { records: this.#recordsBefore + this.records, row: this.watermark.lateness.row }
   }
 
   /** Asks the input to say when it has something; asks once until it has. */
@@ -90,8 +137,9 @@ export class Ingest {
   get row(): InputRow {
     return {
       position: this.#position,
-      maxTime: this.watermark.maxTime,
-      watermark: this.watermark.holder.value,
+      records: this.#recordsBefore + this.records,
+      ...this.watermark.row,
+      status: this.status.row(this.watermark.holder.idle),
     }
   }
 
@@ -114,13 +162,13 @@ export class Ingest {
     if (this.#isWaiting) return 'nothing'
     if (this.#batch === undefined) {
       const polled = this.input.poll()
-      if (polled === 'pending') return 'nothing'
-      if (polled === 'end') {
-        this.ended = true
-        return 'nothing'
-      }
+      if (polled === 'end') this.ended = true
+      // Asked at once: who waits for the others to be quiet would starve beside a busy one.
+      if (polled === 'pending') this.wait()
+      if (polled === 'end' || polled === 'pending') return 'nothing'
       this.#batch = polled
       this.#index = 0
+      this.watermark.holder.setIdle(false)
       this.#options.onRead()
     }
     this.isRunning = true
@@ -130,40 +178,49 @@ export class Ingest {
   }
 
   #run(batch: SourceBatch): boolean {
-    const { reject, onWatermark, eventTime, schema } = this.#options
+    const { onWatermark, eventTime, schema } = this.#options
     const push = this.#push
     const { values, times } = batch
     const { maxAheadMs, minTime } = eventTime
     const validate = schema['~standard'].validate
     const timeOf = this.#timeOf
+    const isPlain = this.#isPlain
     const watermark = this.watermark
+    const asks = watermark.asks
+    let lastTime = this.status.lastTime
     for (let i = this.#index; i < values.length; i++) {
       this.#index = i
       let value = values[i]
       const logTime = typeof times === 'number' ? times : (times[i] as Timestamp)
       if (value instanceof Undecodable) {
-        reject(value.reason)
+        this.#refuse('undecodable', value.reason)
         continue
       }
-      const result = validate(value)
-      if (result instanceof Promise) throw asynchronousSchema(this.source)
-      if (result.issues !== undefined) {
-        reject(`does not fit the schema: ${issuesText(result.issues)}`)
-        continue
+      if (!isPlain(value)) {
+        const result = validate(value)
+        if (result instanceof Promise) throw asynchronousSchema(this.source)
+        if (result.issues !== undefined) {
+          this.#refuse('schema', `does not fit the schema: ${issuesText(result.issues)}`)
+          continue
+        }
+        value = result.value
       }
-      value = result.value
       const time = timeOf === undefined ? logTime : timeOf(value)
       if (!(time >= minTime && time - logTime <= maxAheadMs)) {
-        reject(timeProblem(time, logTime, eventTime))
+        this.#refuse(refusalOf(time, eventTime), timeProblem(time, logTime, eventTime))
         continue
       }
+      if (asks && !this.#isUsable(this.#ask(value, time), logTime)) continue
       this.records += 1
+      lastTime = time
       push(value, time, undefined)
       if (watermark.see(time) && !onWatermark()) {
         this.#index = i + 1
+        this.status.lastTime = lastTime
         return false
       }
     }
+    this.status.lastTime = lastTime
     this.#position = batch.after
     this.#batch = undefined
     if (batch.watermark !== undefined) {
@@ -174,10 +231,60 @@ export class Ingest {
     return true
   }
 
-  /** A bounded input's end: no earlier time can come any more. */
-  finish(): void {
-    this.watermark.holder.advance(TIME_MAX)
+  #refuse(kind: Refusal, reason: string): void {
+    this.status.refuse(kind, reason)
+    this.#options.reject(reason)
   }
+
+  #ask(value: unknown, time: Timestamp): Timestamp | undefined {
+    try {
+      return this.watermark.ask(value, time)
+    } catch (error) {
+      throw this.#failed(error, this.#batch?.placeOf(this.#index))
+    }
+  }
+
+  /** Whether what the source's own watermarks said is one, or nothing. A record with another is set aside. */
+  #isUsable(said: Timestamp | undefined, logTime: Timestamp): boolean {
+    if (said === undefined) return true
+    const { maxAheadMs } = this.#options.eventTime
+    const isTime = Number.isFinite(said)
+    if (isTime && said - logTime <= maxAheadMs) return true
+    this.#refuse(
+      'watermark',
+      isTime
+        ? `no usable watermark: it is ${said - logTime} ms ahead of the message's time in the log; maxAhead is ${maxAheadMs} ms`
+        : `no usable watermark: ${String(said)} is not a finite number of milliseconds`,
+    )
+    return false
+  }
+
+  /** Lets the source's own watermarks have their say from time to time. @throws UserCodeError */
+  onPeriod(now: Timestamp): void {
+    let said: Timestamp | undefined
+    try {
+      said = this.watermark.onPeriod(now)
+    } catch (error) {
+      throw this.#failed(error, undefined)
+    }
+    if (said !== undefined && !Number.isFinite(said)) {
+      throw this.#failed(`onPeriod returned ${String(said)}, which is no time`, undefined)
+    }
+  }
+
+  #failed(error: unknown, position: string | undefined): UserCodeError {
+    const at = position === undefined ? '' : ` at ${position}`
+    return new UserCodeError(
+      `the watermarks of source '${this.source}' failed${at}: ${reasonOf(error)}`,
+      { operator: this.source, key: undefined, position },
+      { cause: error },
+    )
+  }
+}
+
+function refusalOf(time: Timestamp, { minTime }: EventTimeOptions): Refusal {
+  if (!Number.isFinite(time)) return 'no time'
+  return time < minTime ? 'before minTime' : 'beyond maxAhead'
 }
 
 function timeProblem(

@@ -4,6 +4,8 @@ import type { InputPosition } from '../source/source.ts'
 import type { Taken } from '../sink/sink.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
+import type { InputTimeRow } from '../time/event-time.ts'
+import type { InputStatus } from './input-status.ts'
 import type { Timestamp } from '../../operators/time.ts'
 
 /** Written when the state is created and when operators are added. */
@@ -28,10 +30,11 @@ export interface OperatorRow {
   readonly cells: readonly string[]
 }
 
-export interface InputRow {
+export interface InputRow extends InputTimeRow {
   readonly position: InputPosition
-  readonly maxTime: Timestamp
-  readonly watermark: Timestamp
+  /** Records taken in since the state was created. */
+  readonly records: number
+  readonly status?: InputStatus
 }
 
 export interface Counters {
@@ -48,6 +51,8 @@ export interface EpochRow {
   readonly openings: number
   readonly inputs: Readonly<Record<string, InputRow>>
   readonly sinks: Readonly<Record<string, Taken>>
+  /** How far time had come where the inputs alone do not say it; see TimePlaces (I5). */
+  readonly times?: Readonly<Record<string, Timestamp>>
   /** Processing time of the epoch's end. */
   readonly clock: Timestamp
   /** A bounded input's end was reached and every result was made. */

@@ -8,7 +8,13 @@ import type { Clock } from '../time/clock.ts'
 import type { EventTimeOptions } from '../time/event-time.ts'
 import { slowestOf, type WatermarkHolder } from '../time/watermark.ts'
 import type { CacheLimits } from './actor-cache.ts'
-import { buildChain, keyedOperators, operatorRows, type TableKind } from './chain.ts'
+import {
+  broadcastSources,
+  buildChain,
+  keyedOperators,
+  operatorRows,
+  type TableKind,
+} from './chain.ts'
 import { type DeadLetter, originalOf } from './dead-letter.ts'
 import { Delivery } from './delivery.ts'
 import { type ErrorPolicy, FailureDesk } from './failure-desk.ts'
@@ -102,6 +108,7 @@ class TaskBuilder {
     this.#makeOutboxes()
     const inputs = await this.#inputs()
     const watermarks = new Map<string, WatermarkHolder>()
+    const first = broadcastSources(this.#setup.graph, this.#operators)
     for (const { name, schema, input, eventTime } of inputs) {
       this.#ingests.push(
         new Ingest({
@@ -109,6 +116,7 @@ class TaskBuilder {
           input,
           schema,
           eventTime,
+          first: first.has(name),
           reject: (reason) => this.#setAside(reason, {}),
           onWatermark: () => this.#fire(),
           onReady: () => this.#task?.notify(),
@@ -145,6 +153,7 @@ class TaskBuilder {
       last: this.#last,
       ingests: this.#ingests,
       hosts: chain.hosts,
+      times: chain.times,
       outboxes,
       deliveries: outboxes.map((outbox) => this.#delivery(outbox, onMoment)),
       commit,

@@ -29,6 +29,8 @@ export interface OperatorHostOptions {
   readonly name: string
   readonly operator: KeyedOperator
   readonly actors: ActorCache
+  /** Where the cells are that all keys share, of an operator that has such. */
+  readonly shared?: ActorCache
   readonly eventTimers: TimerQueue
   readonly processingTimers: TimerQueue
   /** How far time has come at its input. */
@@ -41,6 +43,9 @@ export interface OperatorHostOptions {
 }
 
 const MAIN = ''
+/** Under which key the cells that all keys share are kept, in a cache of their own. */
+export const SHARED_KEY = ''
+const NO_CELLS: readonly StateCell[] = []
 
 export class OperatorHost implements Turn, Host {
   readonly name: string
@@ -50,6 +55,11 @@ export class OperatorHost implements Turn, Host {
   readonly #watermark: WatermarkHolder
   readonly #holdBackMs: number
   #actor: KeyActor | undefined
+  /** The cache that the actor of the current turn is from. */
+  #home: ActorCache
+  /** The cells that all keys share: one actor, in memory for good. */
+  readonly #shared: KeyActor | undefined
+  readonly shared: readonly StateCell[]
   /** Results of the current turn: side ('' is the main output), value and time, in three columns. */
   readonly #sides: string[] = []
   readonly #values: unknown[] = []
@@ -65,16 +75,20 @@ export class OperatorHost implements Turn, Host {
     this.#options = options
     this.#operator = options.operator
     this.#actors = options.actors
+    this.#home = options.actors
+    this.#shared = options.shared?.activate(SHARED_KEY)
+    this.shared = this.#shared?.cells ?? NO_CELLS
     this.#watermark = options.watermark
     this.#holdBackMs = options.operator.holdBackMs ?? 0
   }
 
   get dirtyCount(): number {
-    return this.#actors.dirtyCount
+    return this.#actors.dirtyCount + (this.#options.shared?.dirtyCount ?? 0)
   }
 
   evict(committedEpoch: number): void {
     this.#actors.evict(committedEpoch)
+    this.#options.shared?.evict(committedEpoch)
   }
 
   /** The key whose turn it is. */
@@ -104,10 +118,31 @@ export class OperatorHost implements Turn, Host {
   }
 
   pushOf(input: number): Push {
+    const { shared } = this.#options
+    if (shared !== undefined && input === this.#operator.shared?.input) {
+      return this.#broadcast(shared, input)
+    }
     return (value, time, key) => {
       this.#begin(key as Key)
       this.#operator.onRecord(this, value, time, input)
       if (this.#count > 0) this.#handOn()
+      // A key that nothing is kept of would stay in memory for nothing.
+      const actor = this.#current
+      if (actor.dirtyAt === -1) this.#actors.release(actor)
+    }
+  }
+
+  /** A record for all keys: the turn is that of the cells they share. */
+  #broadcast(shared: ActorCache, input: number): Push {
+    return (value, time) => {
+      this.#actor = this.#shared
+      this.#home = shared
+      try {
+        this.#operator.onRecord(this, value, time, input)
+      } finally {
+        shared.undo = null
+        this.#home = this.#actors
+      }
     }
   }
 
@@ -117,6 +152,8 @@ export class OperatorHost implements Turn, Host {
     const isAll =
       !eventTimers.isDue(input.value) || eventTimers.fire(input.value, budget, this.#onEventTimer)
     if (isAll) {
+      // Who is idle does not advance: so it speaks again first, and falls silent last.
+      if (!input.idle) output.setIdle(false)
       output.advance(input.value - this.#holdBackMs)
       output.setIdle(input.idle)
     }
@@ -149,10 +186,13 @@ export class OperatorHost implements Turn, Host {
       this.fired += this.#count
       this.#handOn()
     }
+    this.#actors.release(this.#current)
   }
 
   #begin(key: Key): void {
     this.#actor = this.#actors.activate(key)
+    // A savepoint holds for its turn: without an end the changes of all later turns would pile up.
+    this.#actors.undo = null
   }
 
   #handOn(): void {
@@ -166,7 +206,6 @@ export class OperatorHost implements Turn, Host {
       else if (name === LATE) late(value, time, key)
     }
     this.#count = 0
-    this.#actors.undo = null
   }
 
   emit(value: unknown, time: Timestamp): void {
@@ -191,16 +230,16 @@ export class OperatorHost implements Turn, Host {
   }
 
   savepoint(): void {
-    this.#actors.undo = []
+    this.#home.undo = []
     this.#saved = this.#count
   }
 
   rollback(): void {
-    const { undo } = this.#actors
+    const { undo } = this.#home
     invariant(undo !== null, `a turn of '${this.name}' rolls back without a savepoint`)
-    this.#actors.undo = null
+    this.#home.undo = null
     for (const takeBack of undo.toReversed()) takeBack()
-    this.#actors.undo = []
+    this.#home.undo = []
     this.#count = this.#saved
   }
 
@@ -209,11 +248,13 @@ export class OperatorHost implements Turn, Host {
     value: unknown,
     again: () => Out,
   ): { readonly value: Out } | undefined {
-    return this.#options.failures.recover(this.name, { error, key: this.key, value }, again)
+    const key = this.#actor === this.#shared ? undefined : this.key
+    return this.#options.failures.recover(this.name, { error, key, value }, again)
   }
 
   write(writer: StoreWriter, epoch: number): void {
     this.#actors.write(writer, epoch)
+    this.#options.shared?.write(writer, epoch)
     this.#options.eventTimers.write(writer, epoch)
     this.#options.processingTimers.write(writer, epoch)
   }

@@ -194,6 +194,8 @@ function decodeOutboxRow(first: number, stored: Uint8Array, name: string): Outbo
     )
   }
   const count = row.readUInt32LE(4)
-  const ends = Uint32Array.from({ length: count }, (_, i) => row.readUInt32LE(HEADER_BYTES + 4 * i))
+  const ends = new Uint32Array(count)
+  // Their bytes at once: after a kill there may be a million of them.
+  Buffer.from(ends.buffer).set(row.subarray(HEADER_BYTES, HEADER_BYTES + ends.byteLength))
   return { first, ends, bytes: row.subarray(HEADER_BYTES + 4 * count) }
 }

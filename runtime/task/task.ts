@@ -6,15 +6,16 @@
  * The way of a record, top to bottom: take → operators → commit → durable → hand over → trim.
  * The rules (I1 to I8) are in docs/GUARANTEES.md; where the code keeps one, it names it.
  */
-import { TIME_MAX } from '../../operators/time.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Taken } from '../sink/sink.ts'
 import type { Store } from '../state/store.ts'
 import type { Delivery } from './delivery.ts'
 import type { Ingest } from './ingest.ts'
+import { Inputs } from './inputs.ts'
 import { type Counters, type EpochRow, type JobRow, writeEpochRow, writeJobRow } from './meta.ts'
 import type { Host } from './host.ts'
 import type { Outbox } from './outbox.ts'
+import type { TimePlaces } from './time-places.ts'
 
 /** The moments of the commit protocol, in the order of an epoch. */
 export const MOMENTS = [
@@ -42,6 +43,7 @@ export interface TaskParts {
   readonly last: EpochRow | undefined
   readonly ingests: readonly Ingest[]
   readonly hosts: readonly Host[]
+  readonly times: TimePlaces
   readonly outboxes: readonly Outbox[]
   readonly deliveries: readonly Delivery[]
   readonly commit: CommitLimits
@@ -67,6 +69,7 @@ const HANDOVER_MS_MAX = 5_000
 export class Task {
   readonly #parts: TaskParts
   readonly #clock: Clock
+  readonly #inputs: Inputs
   #epoch: number
   #openings: number
   /** The newest epoch that is committed, and the newest that is durable. */
@@ -84,6 +87,7 @@ export class Task {
   constructor(parts: TaskParts) {
     this.#parts = parts
     this.#clock = parts.clock
+    this.#inputs = new Inputs(parts.ingests, parts.clock)
     this.#epoch = parts.last?.epoch ?? 0
     this.#durableEpoch = this.#epoch
     this.#openings = parts.last?.openings ?? 0
@@ -100,7 +104,11 @@ export class Task {
 
   /** How far event time has come over all inputs. */
   get watermark(): number {
-    return Math.min(...this.#parts.ingests.map((ingest) => ingest.watermark.holder.value))
+    return this.#inputs.watermark
+  }
+
+  get ingests(): readonly Ingest[] {
+    return this.#parts.ingests
   }
 
   /** Whether an earlier run had reached the end of the inputs. */
@@ -113,15 +121,17 @@ export class Task {
    * opening is committed and flushed before anything is handed over (I3, also after a restart).
    */
   async open(): Promise<void> {
-    const { ingests, deliveries } = this.#parts
+    const { ingests, deliveries, last, times } = this.#parts
+    if (!this.#finished)
+      for (const ingest of ingests) ingest.restoreTime(last?.inputs[ingest.input.id])
+    times.restore(last?.times ?? {})
     this.#openings += 1
     await this.#commitNow()
     if (!this.#finished)
-      for (const ingest of ingests) await ingest.open(this.#parts.last?.inputs[ingest.input.id])
+      for (const ingest of ingests) await ingest.open(last?.inputs[ingest.input.id])
     // What a sink says at its opening (a stream's base) is committed before the first row leaves.
     for (const delivery of deliveries) await delivery.openSink()
-    // Silence is counted from here: an input that is slow to begin is not idle yet.
-    for (const ingest of ingests) ingest.lastRecordAt = this.#clock.monotonic()
+    this.#inputs.start()
     await this.#commitNow()
     for (const delivery of deliveries) {
       delivery.start()
@@ -174,21 +184,13 @@ export class Task {
   #takeAndFire(): boolean {
     // A batch that was begun is finished: only then its epoch can end, and the outbox empty.
     if (this.#outboxIsFull && !this.#isMidBatch) return false
-    let worked = this.#fireTimers()
+    const worked = this.#fireTimers()
     // Timers come before the records behind them: the rest of what is due goes first.
     if (this.#parts.hosts.some((host) => host.isDue)) return true
-    for (const ingest of this.#parts.ingests) {
-      if (ingest.ended) continue
-      const taken = ingest.take()
-      if (taken === 'nothing') continue
-      worked = true
-      this.#takenInEpoch = true
-      ingest.lastRecordAt = this.#clock.monotonic()
-      ingest.watermark.holder.setIdle(false)
-      if (taken === 'taken') this.#parts.onMoment('applied')
-    }
-    if (!worked) this.#noteEnds()
-    return worked
+    const taken = this.#inputs.take(() => this.#parts.onMoment('applied'))
+    const ended = this.#inputs.finishEnded()
+    if (taken === 'taken' || ended) this.#takenInEpoch = true
+    return worked || ended || taken !== 'nothing'
   }
 
   /** Fires what is due, in the order of the chain. True when something fired. */
@@ -216,27 +218,13 @@ export class Task {
     return true
   }
 
-  #noteEnds(): void {
-    const { ingests } = this.#parts
-    for (const ingest of ingests) {
-      if (ingest.ended && ingest.watermark.holder.value !== TIME_MAX) {
-        ingest.finish()
-        this.#takenInEpoch = true
-      }
-    }
-  }
-
   /** All inputs have ended and every timer that their end made due has fired. */
   get #isOver(): boolean {
-    const { ingests, hosts } = this.#parts
-    return (
-      ingests.every((ingest) => ingest.watermark.holder.value === TIME_MAX) &&
-      !hosts.some((host) => host.isDue)
-    )
+    return this.#inputs.areFinished && !this.#parts.hosts.some((host) => host.isDue)
   }
 
   get #isMidBatch(): boolean {
-    return this.#parts.ingests.some((ingest) => ingest.isMidBatch)
+    return this.#inputs.isMidBatch
   }
 
   get #outboxIsFull(): boolean {
@@ -256,15 +244,14 @@ export class Task {
    * bounds. So a quiet job answers in the time of one flush, and a busy one pays for few flushes.
    */
   #commitIsDue(drained: boolean): boolean {
-    const { ingests, hosts, outboxes, commit } = this.#parts
+    const { hosts, outboxes, commit } = this.#parts
     if (this.#inFlight !== undefined || this.#isMidBatch) return false
     if (!this.#takenInEpoch) {
       // Rows that are taken are trimmed with the next epoch that has work of its own, or at the end.
       return this.#finished && outboxes.some((outbox) => outbox.hasToTrim)
     }
     if (this.#finished || this.#stopping) return true
-    if (drained && !ingests.some((ingest) => !ingest.ended && ingest.input.hasBacklog === true))
-      return true
+    if (drained && !this.#inputs.hasBacklog) return true
     if (this.#clock.monotonic() - this.#openedAt >= commit.everyMs) return true
     if (this.#records - this.#recordsAtCommit >= commit.recordsMax) return true
     if (this.#outboxIsFull || this.#outboxBytes >= commit.bytesMax) return true
@@ -282,9 +269,7 @@ export class Task {
   }
 
   get #records(): number {
-    let records = 0
-    for (const ingest of this.#parts.ingests) records += ingest.records
-    return records
+    return this.#inputs.records
   }
 
   /** Begins the commit of the open epoch and goes on with the next one. */
@@ -342,6 +327,7 @@ export class Task {
         ...Object.fromEntries(open.map((ingest) => [ingest.input.id, ingest.row])),
       },
       sinks: this.#sinkRows(),
+      times: this.#parts.times.row,
       clock: this.#clock.now(),
       finished: this.#finished,
       counters: this.countersNow(),
@@ -381,9 +367,10 @@ export class Task {
 
   /** Waits for an input, a commit, a sink, a timer of the clock, or the end of the epoch. */
   async #waitForNews(): Promise<void> {
-    if (!this.#outboxIsFull) for (const ingest of this.#parts.ingests) ingest.wait()
+    const listens = !this.#outboxIsFull
+    if (listens) this.#inputs.wait()
     await this.#news(this.#nextWakeMs(this.#parts.hosts))
-    this.#noteIdle()
+    if (listens) this.#inputs.waited()
   }
 
   /** Resolves at the next notify(), or after a time. */
@@ -404,29 +391,16 @@ export class Task {
     if (this.#takenInEpoch) {
       next = Math.min(next, this.#parts.commit.everyMs - (this.#clock.monotonic() - this.#openedAt))
     }
-    for (const ingest of this.#parts.ingests) {
-      if (!ingest.ended && !ingest.watermark.holder.idle) {
-        next = Math.min(next, ingest.idleAfterMs - (this.#clock.monotonic() - ingest.lastRecordAt))
-      }
-    }
+    next = Math.min(next, this.#inputs.nextLookMs)
     return Number.isFinite(next) ? Math.max(1, next) : undefined
-  }
-
-  /** An input that has been silent for long enough holds nobody back until it speaks again. */
-  #noteIdle(): void {
-    const now = this.#clock.monotonic()
-    for (const ingest of this.#parts.ingests) {
-      if (!ingest.ended && now - ingest.lastRecordAt >= ingest.idleAfterMs)
-        ingest.watermark.holder.setIdle(true)
-    }
   }
 
   /** Commits what is open and waits until the sinks have taken it, as long as is reasonable. */
   async #handOver(): Promise<void> {
-    const { outboxes, ingests } = this.#parts
+    const { outboxes } = this.#parts
     while (this.#isMidBatch) {
       this.#fireTimers()
-      for (const ingest of ingests) if (ingest.isMidBatch) ingest.take()
+      this.#inputs.takeRest()
       await this.#clock.breathe()
     }
     await this.#commitNow()

@@ -22,6 +22,8 @@ export interface MemorySourceOptions {
   readonly name: string
   /** At most this many values are taken at a time; default 2,048. */
   readonly batchRecordsMax?: number
+  /** Whether it is known to end; default no. */
+  readonly isBounded?: boolean
 }
 
 const BATCH_RECORDS_MAX = 2_048
@@ -30,11 +32,13 @@ export class MemorySource implements Source {
   readonly #name: string
   readonly #entries: Entry[] = []
   readonly #listeners = new Set<() => void>()
+  readonly isBounded: boolean
   batchRecordsMax: number
   #ended = false
 
-  constructor({ name, batchRecordsMax = BATCH_RECORDS_MAX }: MemorySourceOptions) {
+  constructor({ name, batchRecordsMax = BATCH_RECORDS_MAX, isBounded = false }: MemorySourceOptions) {
     this.#name = name
+    this.isBounded = isBounded
     this.batchRecordsMax = batchRecordsMax
   }
 
@@ -115,6 +119,10 @@ class MemoryInput implements SourceInput {
     }
     this.#taken = taken
     return taken
+  }
+
+  get isBounded(): boolean {
+    return this.#source.isBounded
   }
 
   get hasBacklog(): boolean {

@@ -128,6 +128,7 @@ export class SimulatedProcess {
       open: (position) => this.#mortal(() => input.open(position)),
       poll: (): PollResult => (this.#isAlive ? input.poll() : 'pending'),
       ready: () => this.#mortal(() => input.ready()),
+      isBounded: input.isBounded ?? false,
       get hasBacklog() {
         return input.hasBacklog ?? false
       },

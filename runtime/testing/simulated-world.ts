@@ -48,7 +48,8 @@ export class SimulatedWorld {
     this.#options = options
     this.clock = new SimulatedClock(options.now)
     for (const name of namesOf(definition.graph, 'source')) {
-      this.#sources.set(name, new MemorySource({ name }))
+      const isBounded = options.bounded?.includes(name) ?? false
+      this.#sources.set(name, new MemorySource({ name, isBounded }))
     }
     for (const name of [...this.#sinkNames, DEAD_LETTER]) {
       this.#destinations.set(name, new MemoryDestination())
@@ -75,11 +76,11 @@ export class SimulatedWorld {
       clock: this.clock,
       newRun: () => `run-${++this.#runs}`,
       sources: new Map(
-        nodesOf(graph, 'source').map(({ name, time }) => [
+        nodesOf(graph, 'source').map(({ name, time, watermarks }) => [
           name,
           {
             source: this.#source(name),
-            eventTime: eventTimeOf(options.eventTime?.[name] ?? {}, time),
+            eventTime: eventTimeOf(options.eventTime?.[name] ?? {}, time, watermarks),
           },
         ]),
       ),
@@ -221,11 +222,10 @@ export class SimulatedWorld {
     }
     const state = readState(store, operator, row, key)
     if (state === undefined) return undefined
-    const cells = state.cells.map(({ name, kind, content }) => {
-      if (kind === 'value') return [name, content]
-      const entries = content as [Key, unknown][]
-      return [name, kind === 'map' ? new Map(entries) : entries.map(([, entry]) => entry)]
-    })
+    const cells = state.cells.map(({ name, kind, content }) => [
+      name,
+      kind === 'map' ? new Map(content as [Key, unknown][]) : content,
+    ])
     return Object.fromEntries(cells) as Record<string, unknown>
   }
 

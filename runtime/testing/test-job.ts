@@ -184,7 +184,7 @@ export class TestJob {
 
   /**
    * The committed state of a key of an operator: its cells by name (values as they are, lists as
-   * arrays, maps as Maps); undefined when the key has none.
+   * arrays, maps as Maps, cells by time as arrays of [time, value]); undefined when the key has none.
    */
   async state(operator: string, key: Key): Promise<Record<string, unknown> | undefined> {
     await this.settled()

@@ -1,5 +1,6 @@
 /** How a job is set up in a test: what its manifest says in production. */
 import { type Duration, milliseconds, type Timestamp } from '../../operators/time.ts'
+import type { Watermarks } from '../../operators/watermark.ts'
 import { ConfigError } from '../errors.ts'
 import { type Graph, nodesOf, type OnError } from '../pipeline/graph.ts'
 import type { CacheLimits } from '../task/actor-cache.ts'
@@ -29,6 +30,10 @@ export interface TestEventTime {
   readonly maxAhead?: Duration
   /** Default: no time is too early. */
   readonly minTime?: Timestamp
+  /** Default 'exclude'. */
+  readonly whenIdle?: 'exclude' | 'advance'
+  /** Keeps this source and others of its group (default: 'default') together in event time. */
+  readonly alignment?: { readonly group?: string; readonly maxDrift: Duration }
 }
 
 /** What may differ from one life of the job to the next. */
@@ -44,6 +49,8 @@ export interface TestChanges {
 export interface TestOptions extends TestChanges {
   /** Event time by source. */
   readonly eventTime?: Readonly<Record<string, TestEventTime>>
+  /** Sources that are known to end, as files are: what is broadcast from one is read before all else. */
+  readonly bounded?: readonly string[]
   /** Sinks that are tables: of the newest value of each key, or of each key and window. */
   readonly tables?: Readonly<Record<string, TableKind>>
   /** What happens when an operator's user code throws; default: what the job says, else 'fail'. */
@@ -62,6 +69,7 @@ export function checkOptions(graph: Graph, options: TestOptions): void {
   const [sources, sinks] = [namesOf(graph, 'source'), namesOf(graph, 'sink')]
   const operators = [...namesOf(graph, 'step'), ...namesOf(graph, 'keyed')]
   checkNames('eventTime', options.eventTime, sources)
+  checkNames('bounded', Object.fromEntries((options.bounded ?? []).map((n) => [n, true])), sources)
   checkNames('tables', options.tables, sinks)
   checkNames('operators', options.operators, operators)
 }
@@ -82,11 +90,20 @@ export const namesOf = (graph: Graph, kind: 'source' | 'sink' | 'step' | 'keyed'
 export function eventTimeOf(
   { field = 'timestamp', from, unit = 'ms', ...options }: TestEventTime,
   time: ((value: unknown) => number) | undefined,
+  watermarks?: Watermarks<unknown>,
 ): EventTimeOptions {
-  const { outOfOrder, idleAfter, maxAhead, minTime } = options
+  const { outOfOrder, idleAfter, maxAhead, minTime, whenIdle, alignment } = options
   return {
     of: time ?? (from === 'log' ? 'log' : { field, unit }),
-    progressive: outOfOrder !== undefined,
+    progressive: outOfOrder !== undefined || watermarks !== undefined,
+    ...(watermarks !== undefined && { watermarks }),
+    ...(whenIdle !== undefined && { whenIdle }),
+    ...(alignment !== undefined && {
+      alignment: {
+        group: alignment.group ?? 'default',
+        maxDriftMs: milliseconds(alignment.maxDrift, 'eventTime.alignment.maxDrift'),
+      },
+    }),
     outOfOrderMs: milliseconds(outOfOrder ?? 0, 'eventTime.outOfOrder'),
     idleAfterMs: orInfinite(idleAfter, 'eventTime.idleAfter'),
     maxAheadMs:

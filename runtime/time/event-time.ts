@@ -1,5 +1,7 @@
 /** The event time of a source's values, and the watermark that follows from it. */
-import { TIME_MIN, type Milliseconds, type Timestamp } from '../../operators/time.ts'
+import { TIME_MAX, TIME_MIN, type Milliseconds, type Timestamp } from '../../operators/time.ts'
+import type { Watermarks } from '../../operators/watermark.ts'
+import { Lateness, type LatenessRow } from './lateness.ts'
 import { WatermarkHolder } from './watermark.ts'
 
 export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
@@ -15,6 +17,21 @@ export interface EventTimeOptions {
   readonly idleAfterMs: Milliseconds
   readonly maxAheadMs: Milliseconds
   readonly minTime: Timestamp
+  /** The source's own watermarks, in place of the bound. */
+  readonly watermarks?: Watermarks<unknown>
+  /**
+   * What becomes of time after a silence of `idleAfterMs`. 'exclude' (default): the input holds nobody
+   * back until it speaks again. 'advance': its watermark goes on with the clock, less the bound.
+   */
+  readonly whenIdle?: 'exclude' | 'advance'
+  readonly alignment?: Alignment
+}
+
+/** Keeps inputs together: the one that is too far ahead of the slowest of its group is not read. */
+export interface Alignment {
+  readonly group: string
+  /** How far an input's largest time may be ahead, give or take a batch. */
+  readonly maxDriftMs: Milliseconds
 }
 
 const PER_UNIT = { s: 1_000, ms: 1, us: 0.001 } as const
@@ -36,29 +53,120 @@ export function timeReader(of: Exclude<EventTimeOptions['of'], 'log'>): (value: 
   }
 }
 
-/** The watermark of one input: the largest time seen, less the bound, less one (never goes back). */
+/** Watermarks that a field of some records holds; records without it carry none. */
+export function carriedIn(field: string, unit: TimeUnit): Watermarks<unknown> {
+  const read = timeReader({ field, unit })
+  return {
+    init: () => ({}),
+    onRecord(_state, value) {
+      const carried = (value as Record<string, unknown>)[field]
+      return carried === undefined || carried === null || carried === '' ? undefined : read(value)
+    },
+  }
+}
+
+/** What a commit keeps of an input's time. */
+export interface InputTimeRow {
+  readonly maxTime: Timestamp
+  readonly watermark: Timestamp
+  /** State of the source's own watermarks. */
+  readonly watermarks?: object
+  /** How far behind its records came; none while all came in order. */
+  readonly lateness?: LatenessRow
+}
+
+/**
+ * The watermark of one input (never goes back): the largest time seen, less the bound, less one; or
+ * what the source's own watermarks say.
+ */
 export class InputWatermark {
   readonly holder = new WatermarkHolder()
+  readonly lateness = new Lateness()
   readonly #lagMs: Milliseconds
   readonly #progressive: boolean
+  readonly #watermarks: Watermarks<unknown> | undefined
+  readonly #followsTimes: boolean
+  #state: object | undefined
+  /** What the source's own watermarks said of the current record. */
+  #said: Timestamp | undefined
   maxTime: Timestamp = TIME_MIN
 
-  constructor({ outOfOrderMs, progressive }: EventTimeOptions) {
+  constructor({ outOfOrderMs, progressive, watermarks }: EventTimeOptions) {
     this.#lagMs = outOfOrderMs + 1
     this.#progressive = progressive
+    this.#watermarks = watermarks
+    this.#followsTimes = progressive && watermarks === undefined
+    this.#state = watermarks?.init()
   }
 
-  restore(maxTime: Timestamp, watermark: Timestamp): void {
+  restore({ maxTime, watermark, watermarks, lateness }: InputTimeRow): void {
     this.maxTime = maxTime
     this.holder.advance(watermark)
+    if (watermarks !== undefined && this.#watermarks !== undefined) this.#state = watermarks
+    if (lateness !== undefined) this.lateness.merge(lateness)
+  }
+
+  get row(): InputTimeRow {
+    const lateness = this.lateness.row
+    return {
+      maxTime: this.maxTime,
+      watermark: this.holder.value,
+      ...(this.#state !== undefined && { watermarks: this.#state }),
+      ...(lateness !== undefined && { lateness }),
+    }
+  }
+
+  /** Whether the source has its own watermarks, which are to be asked about each record. */
+  get asks(): boolean {
+    return this.#watermarks !== undefined
+  }
+
+  /** Asks the source's own watermarks about a record; what they say counts with `see`. */
+  ask(value: unknown, time: Timestamp): Timestamp | undefined {
+    this.#said = this.#watermarks?.onRecord(this.#state as object, value, time)
+    return this.#said
   }
 
   /** Takes note of a time; true when the watermark moved. */
   see(time: Timestamp): boolean {
-    if (time <= this.maxTime) return false
+    if (time <= this.maxTime) {
+      if (time < this.maxTime) this.lateness.add(this.maxTime - time)
+      return this.#said !== undefined && this.#advance(this.#said)
+    }
     this.maxTime = time
-    if (!this.#progressive) return false
-    this.holder.advance(time - this.#lagMs)
+    if (this.#followsTimes) {
+      this.holder.advance(time - this.#lagMs)
+      return true
+    }
+    return this.#said !== undefined && this.#advance(this.#said)
+  }
+
+  /** Asks the source's own watermarks, if they want to be asked from time to time. */
+  onPeriod(now: Timestamp): Timestamp | undefined {
+    const said = this.#watermarks?.onPeriod?.(this.#state as object, now)
+    if (said !== undefined && Number.isFinite(said)) this.#advance(said)
+    return said
+  }
+
+  /** Whether `onPeriod` is to be called. */
+  get hasPeriod(): boolean {
+    return this.#progressive && this.#watermarks?.onPeriod !== undefined
+  }
+
+  /** A silent input whose time goes on with the clock. */
+  followClock(now: Timestamp): void {
+    this.#advance(now - this.#lagMs)
+  }
+
+  /** The input is over: no earlier time can come any more. An ended input is not idle. */
+  finish(): void {
+    this.holder.setIdle(false)
+    this.holder.advance(TIME_MAX)
+  }
+
+  #advance(to: Timestamp): boolean {
+    if (!this.#progressive || to <= this.holder.value) return false
+    this.holder.advance(to)
     return true
   }
 }

@@ -1,18 +1,21 @@
 /**
  * The timers of one operator on one clock, by time: finding what is due costs what is due, not what
- * there is. In the store a row holds all keys that one commit added for one time, so that a window
- * end shared by many keys costs a row an epoch. A row is removed when its time has fired.
+ * there is. In the store a row holds what one commit added within one second, so that neither a window
+ * end shared by many keys nor a time for each key costs more than a row an epoch and second. A row is
+ * removed when all of its times have fired, and written anew when some have.
  *
  * T1 A timer may be asked for and no longer wanted: operators ignore calls they do not expect. So
  *    timers are never removed one by one, and firing a time again after a crash does no harm.
  * T2 Rows of earlier runs are read when their time comes, not at the start.
+ * T3 Rows are kept under the start of their second, then by epoch: so keys of one time are found again
+ *    in the order in which they asked.
  */
 import type { Key } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
 import { encodeRow, decodeRow } from '../state/row-codec.ts'
 import { readSortableNumber, writeSortableNumber } from '../state/key-codec.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
-import { Heap } from './heap.ts'
+import { TimeOrder } from './time-order.ts'
 
 interface Bucket {
   readonly time: Timestamp
@@ -22,12 +25,24 @@ interface Bucket {
   earlierKeys: number
   /** How many of the keys are in rows of the store. */
   storedKeys: number
-  /** Rows of the store to remove once the time has fired. */
-  readonly rows: Uint8Array[]
+  /** The rows of the store that this time is in. */
+  rows: StoredRow[] | undefined
   /** Index of the next key to fire. */
   next: number
+  /** Place among the buckets with keys that are not in the store yet; -1 when all are. */
+  unstoredAt: number
 }
 
+/** A row of the store: the keys of some times within a second. */
+interface StoredRow {
+  readonly rowKey: Uint8Array
+  /** The times that have not fired, with their keys in the order in which they asked. */
+  readonly waiting: Map<Timestamp, readonly Key[]>
+  /** How many keys there are in it. */
+  size: number
+}
+
+const SECOND_MS = 1_000
 const ROW_KEY_BYTES = 3 + 8 + 6 + 2
 const KEYS_PER_ROW_MAX = 4_096
 
@@ -41,14 +56,15 @@ export interface TimerQueueOptions {
 export class TimerQueue {
   readonly #store: Store
   readonly #prefix: Buffer
-  readonly #buckets = new Map<Timestamp, Bucket>()
-  readonly #times = new Heap()
-  /** Buckets with keys that are not in the store yet. */
-  readonly #unstored = new Set<Bucket>()
+  readonly #buckets = new TimeOrder<Bucket>()
+  /** Buckets with keys that are not in the store yet, in no order. */
+  readonly #unstored: Bucket[] = []
   #removals: Uint8Array[] = []
+  /** Rows of which some times have fired since the last commit, and some have not. */
+  readonly #partlyFired = new Set<StoredRow>()
   /** Row key of the first row of an earlier run that was not read yet. */
   #unread: Uint8Array
-  /** Time of that row; +∞ when all were read. */
+  /** The second of that row; +∞ when all were read. */
   #unreadTime: Timestamp
   /** Rows of earlier runs are those that were there when the queue was made. */
   readonly #runEpoch: number
@@ -64,9 +80,9 @@ export class TimerQueue {
     this.#peekUnread()
   }
 
-  /** The earliest time for which a key waits; +∞ when none does. */
+  /** No key waits for an earlier time; +∞ when none waits. Of what was not read yet, the second is known. */
   get nextTime(): Timestamp {
-    return Math.min(this.#times.top, this.#unreadTime)
+    return Math.min(this.#buckets.firstTime, this.#unreadTime)
   }
 
   /** Whether a key waits for a time up to this one. The end of time (+∞) makes due what has a time. */
@@ -75,10 +91,19 @@ export class TimerQueue {
     return next <= upTo && next !== Number.POSITIVE_INFINITY
   }
 
+  /** Whether the store may have timers of earlier runs for a time: for its second. */
+  hasEarlier(time: Timestamp): boolean {
+    const second = secondOf(time)
+    const start = this.#rowKey(second, 0, 0)
+    const end = this.#rowKey(second, this.#runEpoch + 1, 0)
+    return this.#store.range('timers', { start, end, limit: 1 }).length > 0
+  }
+
   add(time: Timestamp, key: Key): void {
-    const bucket = this.#bucketOf(time)
-    bucket.keys.push(key)
-    this.#unstored.add(bucket)
+    const known = this.#buckets.find(time)
+    const bucket = known ?? this.#newBucket(time, [key])
+    if (known !== undefined) known.keys.push(key)
+    if (bucket.unstoredAt === -1) bucket.unstoredAt = this.#unstored.push(bucket) - 1
   }
 
   /**
@@ -88,18 +113,18 @@ export class TimerQueue {
   fire(upTo: Timestamp, budget: number, call: (time: Timestamp, key: Key) => void): boolean {
     let left = budget
     while (this.isDue(upTo)) {
-      if (this.#unreadTime <= this.#times.top) {
+      if (this.#unreadTime <= this.#buckets.firstTime) {
         this.#readRows()
         continue
       }
-      const bucket = this.#buckets.get(this.#times.top) as Bucket
-      while (bucket.next < bucket.keys.length && this.#times.top === bucket.time) {
+      const bucket = this.#buckets.first as Bucket
+      while (bucket.next < bucket.keys.length && this.#buckets.first === bucket) {
         if (left === 0) return false
         left -= 1
         call(bucket.time, bucket.keys[bucket.next++] as Key)
       }
       // A call may have asked for an earlier time: that comes before the rest of this one.
-      if (this.#times.top !== bucket.time) continue
+      if (this.#buckets.first !== bucket) continue
       // Keys that asked for this very time during the loop have fired too; now it is over.
       this.#drop(bucket)
     }
@@ -110,39 +135,82 @@ export class TimerQueue {
   write(writer: StoreWriter, epoch: number): void {
     for (const rowKey of this.#removals) writer.remove('timers', rowKey)
     this.#removals = []
-    for (const bucket of this.#unstored) {
-      for (let part = 0; bucket.storedKeys < bucket.keys.length; part++) {
-        const keys = bucket.keys.slice(bucket.storedKeys, bucket.storedKeys + KEYS_PER_ROW_MAX)
-        const rowKey = this.#rowKey(bucket.time, epoch, part)
-        writer.put('timers', rowKey, encodeRow(keys, epoch))
-        bucket.rows.push(rowKey)
-        bucket.storedKeys += keys.length
-      }
+    for (const { rowKey, waiting } of this.#partlyFired) {
+      if (waiting.size > 0) writer.put('timers', rowKey, encodeRow([...waiting], epoch))
     }
-    this.#unstored.clear()
+    this.#partlyFired.clear()
+    for (const { rowKey, waiting } of this.#takeUnstored(epoch)) {
+      writer.put('timers', rowKey, encodeRow([...waiting], epoch))
+    }
   }
 
-  #bucketOf(time: Timestamp): Bucket {
-    let bucket = this.#buckets.get(time)
-    if (bucket === undefined) {
-      bucket = { time, keys: [], earlierKeys: 0, storedKeys: 0, rows: [], next: 0 }
-      this.#buckets.set(time, bucket)
-      this.#times.push(time)
+  /** Puts what is not in the store yet into rows. */
+  #takeUnstored(epoch: number): StoredRow[] {
+    const rows: StoredRow[] = []
+    let [second, part] = [Number.NaN, 0]
+    let row: StoredRow | undefined
+    for (const bucket of this.#unstored.toSorted((a, b) => a.time - b.time)) {
+      bucket.unstoredAt = -1
+      while (bucket.storedKeys < bucket.keys.length) {
+        const isSame = secondOf(bucket.time) === second
+        if (row === undefined || !isSame || row.size === KEYS_PER_ROW_MAX) {
+          part = isSame ? part + 1 : 0
+          second = secondOf(bucket.time)
+          row = { rowKey: this.#rowKey(second, epoch, part), waiting: new Map(), size: 0 }
+          rows.push(row)
+        }
+        const end = bucket.storedKeys + KEYS_PER_ROW_MAX - row.size
+        const keys = bucket.keys.slice(bucket.storedKeys, end)
+        row.waiting.set(bucket.time, keys)
+        row.size += keys.length
+        bucket.storedKeys += keys.length
+        ;(bucket.rows ??= []).push(row)
+      }
     }
+    this.#unstored.length = 0
+    return rows
+  }
+
+  #newBucket(time: Timestamp, keys: Key[]): Bucket {
+    const bucket: Bucket = {
+      time,
+      keys,
+      earlierKeys: 0,
+      storedKeys: 0,
+      rows: undefined,
+      next: 0,
+      unstoredAt: -1,
+    }
+    this.#buckets.add(bucket)
     return bucket
   }
 
+  /** Lets the bucket go that has fired: the first one. */
   #drop(bucket: Bucket): void {
-    this.#times.pop()
-    this.#buckets.delete(bucket.time)
-    this.#unstored.delete(bucket)
-    this.#removals.push(...bucket.rows)
+    this.#buckets.removeFirst()
+    if (bucket.unstoredAt !== -1) this.#forgetUnstored(bucket)
+    for (const row of bucket.rows ?? []) {
+      row.waiting.delete(bucket.time)
+      if (row.waiting.size > 0) this.#partlyFired.add(row)
+      else {
+        this.#partlyFired.delete(row)
+        this.#removals.push(row.rowKey)
+      }
+    }
   }
 
-  #rowKey(time: Timestamp, epoch: number, part: number): Uint8Array {
+  /** Takes a bucket out of those that have to be stored; the last one takes its place. */
+  #forgetUnstored(bucket: Bucket): void {
+    const last = this.#unstored.pop()
+    if (last === undefined || last === bucket) return
+    this.#unstored[bucket.unstoredAt] = last
+    last.unstoredAt = bucket.unstoredAt
+  }
+
+  #rowKey(second: Timestamp, epoch: number, part: number): Uint8Array {
     const rowKey = Buffer.allocUnsafe(ROW_KEY_BYTES)
     rowKey.set(this.#prefix, 0)
-    writeSortableNumber(rowKey, time, 3)
+    writeSortableNumber(rowKey, second, 3)
     rowKey.writeUIntBE(epoch, 11, 6)
     rowKey.writeUInt16BE(part, 17)
     return rowKey
@@ -172,24 +240,31 @@ export class TimerQueue {
     }
   }
 
-  /** Reads the earliest unread row into its bucket, before the keys this run added. */
+  /** Reads the earliest unread row into its buckets, before the keys this run added. */
   #readRows(): void {
     const [row] = this.#store.range('timers', { start: this.#unread, end: this.#end(), limit: 1 })
     if (row !== undefined) {
       const rowKey = Buffer.from(row.key)
-      const bucket = this.#bucketOf(this.#unreadTime)
-      const { value } = decodeRow(row.value, `a timer row for time ${this.#unreadTime}`)
-      const keys = value as Key[]
-      bucket.keys = [
-        ...bucket.keys.slice(0, bucket.earlierKeys),
-        ...keys,
-        ...bucket.keys.slice(bucket.earlierKeys),
-      ]
-      bucket.earlierKeys += keys.length
-      bucket.storedKeys += keys.length
-      bucket.rows.push(rowKey)
+      const { value } = decodeRow(row.value, `a timer row for the second of ${this.#unreadTime}`)
+      const waiting = new Map(value as [Timestamp, Key[]][])
+      const stored: StoredRow = { rowKey, waiting, size: 0 }
+      for (const [time, keys] of waiting) this.#restore(time, keys, stored)
       this.#unread = Buffer.concat([rowKey, Buffer.from([0])])
     }
     this.#peekUnread()
   }
+
+  #restore(time: Timestamp, keys: readonly Key[], row: StoredRow): void {
+    const bucket = this.#buckets.find(time) ?? this.#newBucket(time, [])
+    bucket.keys = [
+      ...bucket.keys.slice(0, bucket.earlierKeys),
+      ...keys,
+      ...bucket.keys.slice(bucket.earlierKeys),
+    ]
+    bucket.earlierKeys += keys.length
+    bucket.storedKeys += keys.length
+    ;(bucket.rows ??= []).push(row)
+  }
 }
+
+const secondOf = (time: Timestamp): Timestamp => Math.floor(time / SECOND_MS) * SECOND_MS

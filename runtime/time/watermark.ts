@@ -30,10 +30,10 @@ export class WatermarkHolder {
     for (const dependent of this.#dependents) dependent.update()
   }
 
-  /** Moves forward; a smaller or equal time changes nothing. */
+  /** Moves forward; a smaller or equal time changes nothing, and nothing does while it is idle. */
   advance(to: Timestamp): void {
     invariant(!Number.isNaN(to), 'a watermark is a time (I5)')
-    if (to <= this.#value) return
+    if (to <= this.#value || this.#idle) return
     this.#value = to
     for (const dependent of this.#dependents) dependent.update()
   }
@@ -43,7 +43,14 @@ export class WatermarkHolder {
   }
 }
 
-/** The minimum of several holders, idle ones left out; idle itself when all are. */
+/**
+ * The minimum of several holders. Left out are
+ * - idle ones. When the last of them goes idle, time comes as far as any of them was: who went idle
+ *   first makes no difference.
+ * - those behind what has passed already, after they were idle: they hold nobody back until they have
+ *   caught up.
+ * - those whose input has ended, as long as others may still speak: the end of time is when all have.
+ */
 export class MinimumHolder extends WatermarkHolder {
   readonly #inputs: readonly WatermarkHolder[]
 
@@ -55,15 +62,36 @@ export class MinimumHolder extends WatermarkHolder {
   }
 
   update(): void {
+    const passed = this.value
     let minimum = TIME_MAX
     let active = 0
+    let ended = 0
     for (const input of this.#inputs) {
       if (input.idle) continue
-      active += 1
-      if (input.value < minimum) minimum = input.value
+      const { value } = input
+      if (value === TIME_MAX) ended += 1
+      else {
+        active += 1
+        // Who counts is never behind what has passed, so this alone tells who was idle and is behind.
+        if (value >= passed && value < minimum) minimum = value
+      }
     }
-    this.setIdle(active === 0)
-    if (active > 0) this.advance(minimum)
+    if (active > 0) {
+      this.setIdle(false)
+      if (minimum !== TIME_MAX) this.advance(minimum)
+    } else if (ended === this.#inputs.length) {
+      this.setIdle(false)
+      this.advance(TIME_MAX)
+    } else {
+      this.advance(this.#furthestOfIdle())
+      this.setIdle(true)
+    }
+  }
+
+  #furthestOfIdle(): Timestamp {
+    let furthest = TIME_MIN
+    for (const { idle, value } of this.#inputs) if (idle && value > furthest) furthest = value
+    return furthest
   }
 }
 

@@ -131,6 +131,7 @@ export class FakeJob implements RunningJob {
       stateDir: this.options.stateDir,
       finished: true,
       alreadyFinished: false,
+      bounds: [],
       ...summary,
     })
   }

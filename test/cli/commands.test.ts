@@ -139,6 +139,15 @@ describe('plan', () => {
 `)
   })
 
+  test('tells what watermarks come from, and what keeps together', async () => {
+    const fields = '{"field":"at","unit":"s","watermarkField":"upTo","alignment":{"maxDrift":"1m"}}'
+    const set = `sources.seen.eventTime=${fields}`
+    expect(await cli.run('plan', 'jobs/job.yaml', '--set', set)).toBe(0)
+    expect(cli.out).toContain(
+      '; event time: at (s), unordered, watermarks: upTo, at most 60s ahead of group default\n',
+    )
+  })
+
   test('is JSON for programs, and holds no secret', async () => {
     const sink = 'sinks.out={"jetstream":{"stream":"a","token":"hunter2"}}'
     expect(await cli.run('plan', 'jobs/job.yaml', '--json', '--set', sink)).toBe(0)
@@ -171,6 +180,7 @@ describe('state', () => {
     return {
       job: 'latest-rating',
       epoch: 9,
+      bounds: [],
       operators: () => ['last'],
       get: (_, key) => Promise.resolve(entries.find((entry) => entry.key === key)),
       async *scan(_, { limit }) {
@@ -373,6 +383,29 @@ describe('doctor', () => {
     ])
     expect(one.out).toContain('ok       no state in .millrace/last-seen yet\n')
     expect(one.out).toContain('problem  NATS does not answer; start it\n')
+  })
+
+  test('tells how far behind the records of a state came', async () => {
+    const bounds = { source: 'seen', records: 9_000, keeping99Ms: 0, keeping999Ms: 90_000 }
+    const one = new Cli(project.folder, {
+      services: {
+        openStateReader: () =>
+          Promise.resolve({
+            job: 'last-seen',
+            epoch: 9,
+            bounds: [{ ...bounds, keepingAllMs: 7_200_000 }],
+            operators: () => [],
+            get: () => Promise.resolve(undefined),
+            async *scan() {},
+            close: () => Promise.resolve(),
+          }),
+      },
+    })
+    await project.put('st/task-0/data.mdb', '')
+    expect(await one.run('doctor', 'jobs/job.yaml', '--state', 'st')).toBe(0)
+    expect(one.out).toContain(
+      'ok       state in st is at epoch 9\nok       of 9,000 records of seen, outOfOrder 0ms keeps 99 % in time, 90s 99.9 %, 120m all\n',
+    )
   })
 
   test('tells what is wrong with a manifest', async () => {

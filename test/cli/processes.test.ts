@@ -32,7 +32,11 @@ interface Running {
 }
 
 function start(...argv: readonly string[]): Running {
-  const child = spawn(process.execPath, [MAIN, ...argv], { cwd: project.folder })
+  return startWith([], argv)
+}
+
+function startWith(flags: readonly string[], argv: readonly string[]): Running {
+  const child = spawn(process.execPath, [...flags, MAIN, ...argv], { cwd: project.folder })
   processes.push(child)
   let output = ''
   child.stdout.on('data', (chunk) => (output += String(chunk)))
@@ -64,6 +68,18 @@ describe('a project without any package', { timeout: PATIENCE_MS }, () => {
     await project.put('jobs/job.ts', imports + text + use)
     const run = start('validate', 'jobs/job.yaml')
     expect(await run.code, run.output()).toBe(0)
+  })
+
+  test('starts without what it does not need: compiler, logger, NATS', async () => {
+    expect(await start('validate', 'jobs/job.yaml').code).toBe(0)
+    const tellLoaded = `import { createRequire } from 'node:module'
+      const { cache } = createRequire('file:///')
+      process.on('exit', () => console.error('loaded', Object.keys(cache).join(' ')))`
+    const preloaded = `data:text/javascript,${encodeURIComponent(tellLoaded)}`
+    const run = startWith(['--import', preloaded], ['run', 'jobs/job.yaml', '--mode', 'batch'])
+    expect(await run.code, run.output()).toBe(0)
+    expect(run.output()).toMatch(/loaded .*\/lmdb\//)
+    expect(run.output()).not.toMatch(/\/node_modules\/(esbuild|pino|nats)\//)
   })
 
   test('is told where its code does not parse', async () => {

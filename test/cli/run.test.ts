@@ -91,6 +91,30 @@ describe('run', () => {
     )
   })
 
+  test('says which bound would have kept the records that were late', async () => {
+    const cli = new Cli(project.folder)
+    const { job, code } = await started(cli, 'run', 'jobs/job.yaml')
+    const bounds = {
+      source: 'seen',
+      records: 9_000,
+      keeping99Ms: 11_400,
+      keeping999Ms: 240_001,
+      keepingAllMs: 400_000_000,
+    }
+    job.current = { ...PROGRESS, late: 7 }
+    job.finish({ bounds: [bounds] })
+    expect(await code).toBe(0)
+    expect(cli.out).toContain(
+      ' outOfOrder of seen is 5s; 12s would have kept 99 % of its records in time, 5m 99.9 %, 5d all\n',
+    )
+
+    const inTime = new Cli(project.folder)
+    const other = await started(inTime, 'run', 'jobs/job.yaml')
+    other.job.finish({ bounds: [bounds] })
+    expect(await other.code).toBe(0)
+    expect(inTime.out).not.toContain('outOfOrder')
+  })
+
   test('takes mode, name and state from the manifest when no flag says otherwise', async () => {
     await project.put(
       'jobs/job.yaml',

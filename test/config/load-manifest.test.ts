@@ -68,6 +68,7 @@ describe('a small manifest', () => {
               order: 'unordered',
               outOfOrderMs: 5_000,
               idleAfterMs: 30_000,
+              whenIdle: 'exclude',
               maxAheadMs: 86_400_000,
               minTimeMs: Date.UTC(1990, 0, 1),
             },
@@ -85,6 +86,33 @@ describe('a small manifest', () => {
       limits: { recordBytesMax: 1_048_576, outboxBytesMax: 64_000_000 },
       operators: new Map(),
       mode: 'live',
+    })
+  })
+
+  test('resolves how event time comes', async () => {
+    const eventTime = async (fields: string): Promise<unknown> =>
+      (await load(HEAD.replace('unit: s', fields))).sources.get('ratings')?.eventTime
+    expect(await eventTime('order: monotonous')).toMatchObject({ outOfOrderMs: 0 })
+    expect(await eventTime('order: monotonous, outOfOrder: 0')).toMatchObject({ outOfOrderMs: 0 })
+    expect(await eventTime('order: sorted, outOfOrder: 5s')).toMatchObject({
+      order: 'sorted',
+      outOfOrderMs: 0,
+      sort: { memoryBytesMax: 64_000_000 },
+    })
+    expect(await eventTime('order: sorted, sort: { memory: 2MB }')).toMatchObject({
+      sort: { memoryBytesMax: 2_000_000 },
+    })
+    expect(
+      await eventTime(
+        'whenIdle: advance, watermarkField: upTo, alignment: { group: all, maxDrift: 1m }',
+      ),
+    ).toMatchObject({
+      whenIdle: 'advance',
+      watermarkField: 'upTo',
+      alignment: { group: 'all', maxDriftMs: 60_000 },
+    })
+    expect(await eventTime('alignment: { maxDrift: 1m }')).toMatchObject({
+      alignment: { group: 'default' },
     })
   })
 
@@ -264,6 +292,47 @@ describe('a wrong manifest is refused with line and column', () => {
       'a field and the log as event time',
       HEAD.replace('unit: s', 'from: log'),
       '5:5 sources.ratings.eventTime: has field and from; a record has one event time, so use one of them',
+    ],
+    [
+      'a bound where no record is behind',
+      HEAD.replace('unit: s', 'order: monotonous, outOfOrder: 1s'),
+      '5:5 sources.ratings.eventTime: has outOfOrder, and with order: monotonous no record is behind another; remove one of them',
+    ],
+    [
+      'memory to sort in where nothing is sorted',
+      HEAD.replace('unit: s', 'sort: { memory: 1MB }'),
+      '5:5 sources.ratings.eventTime: has sort, which is for order: sorted; remove it, or write order: sorted',
+    ],
+    [
+      'a log that is to be sorted',
+      HEAD.replace('file: { path: data/ratings.csv }', 'embedded: { stream: a }').replace(
+        'unit: s',
+        'order: sorted',
+      ),
+      '3:3 sources.ratings: has order: sorted, which is for files; use ordered or unordered',
+    ],
+    [
+      'a followed file that is to be sorted',
+      HEAD.replace('ratings.csv }', 'ratings.csv, follow: true }').replace(
+        'unit: s',
+        'order: sorted',
+      ),
+      '3:3 sources.ratings: has order: sorted and a file that is followed; it has no end to sort up to',
+    ],
+    [
+      'too little memory to sort in',
+      HEAD.replace('unit: s', 'order: sorted, sort: { memory: 1kB }'),
+      '5:67 sources.ratings.eventTime.sort.memory: "1kB" is out of range; at least 1MB',
+    ],
+    [
+      'a drift of nothing',
+      HEAD.replace('unit: s', 'alignment: { maxDrift: 0ms }'),
+      '5:59 sources.ratings.eventTime.alignment.maxDrift: "0ms" is out of range; at least 1ms',
+    ],
+    [
+      'an alignment without a drift',
+      HEAD.replace('unit: s', 'alignment: { group: all }'),
+      `5:36 sources.ratings.eventTime.alignment.maxDrift: write a number with a unit, as in '500ms', '1s', '5m', '2h' or '7d'`,
     ],
     [
       'a name with a dot',

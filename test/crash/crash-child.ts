@@ -9,11 +9,19 @@ import { loadManifest } from '../../config/load-manifest.ts'
 import { exitCodeOf } from '../../runtime/cli/exit-codes.ts'
 import { reasonOf } from '../../runtime/errors.ts'
 import { startJob } from '../../runtime/job/run-job.ts'
+import type { JobDefinition } from '../../runtime/pipeline/job.ts'
 import type { Moment } from '../../runtime/task/task.ts'
+import { windowJob } from '../cases/case-job.ts'
 import type { LifeArguments, LifeReport } from './life.ts'
 
-const JOBS = { demo, 'latest-rating': latestRating }
 const options = JSON.parse(process.argv[2] ?? '') as LifeArguments
+
+function definitionOf({ job, windowCase }: LifeArguments): JobDefinition {
+  if (job === 'demo') return demo
+  if (job === 'latest-rating') return latestRating
+  if (windowCase === undefined) throw new Error("a life of the job 'case' is given its windowCase")
+  return windowJob(windowCase, 'aggregate')
+}
 
 function report(line: LifeReport): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
@@ -40,7 +48,7 @@ try {
   const { manifest } = await loadManifest(options.manifest, { env: {}, set: options.set })
   const running = startJob({
     manifest,
-    definition: JOBS[options.job],
+    definition: definitionOf(options),
     stateDir: options.stateDir,
     mode: options.mode,
     overwrite: false,

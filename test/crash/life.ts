@@ -4,10 +4,12 @@ import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Moment } from '../../runtime/task/task.ts'
+import type { WindowCase } from '../cases/case-file.ts'
 
 export interface LifeOptions {
-  /** Name of a manifest in jobs/. */
-  readonly job: 'latest-rating' | 'demo'
+  /** Name of a manifest in jobs/; or 'case', the job of a case with known answers. */
+  readonly job: 'latest-rating' | 'demo' | 'case'
+  readonly windowCase?: WindowCase
   readonly mode: 'live' | 'batch'
   readonly stateDir: string
   /** Fields of the manifest: `commit.every=5ms`. */
@@ -59,7 +61,9 @@ export class Life {
 
   constructor(options: LifeOptions) {
     if (!existsSync(CHILD)) throw new Error(`${CHILD} is not there: npm run build`)
-    const argument: LifeArguments = { ...options, manifest: pathOf(`jobs/${options.job}.yaml`) }
+    const folder = options.job === 'case' ? 'test/crash' : 'jobs'
+    const manifest = pathOf(`${folder}/${options.job}.yaml`)
+    const argument: LifeArguments = { ...options, manifest }
     const child = spawn(process.execPath, [CHILD, JSON.stringify(argument)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { actor, job, list, map, side, value, type KeyTurn } from 'millrace'
 import { testJob } from 'millrace/testing'
 import * as z from 'zod'
+import { ActorOperator, type AnyDefinition } from '../../operators/actor-operator.ts'
+import type { StateCell } from '../../operators/state.ts'
 
 const Order = z.object({ key: z.string(), timestamp: z.number(), say: z.string() })
 type Order = z.infer<typeof Order>
@@ -24,6 +26,7 @@ const obedient = actor('obedient', {
       if (key.time < 30) key.timer('again', key.time + 10)
     },
     alarm: (key) => key.emit(`alarm@${key.now}`),
+    stuck: (key) => key.timer('stuck', key.time),
     bad() {
       throw new Error('bad timer')
     },
@@ -60,6 +63,35 @@ const obeying = job('obeying', ({ source, sink }) => {
 })
 
 const tell = (say: string, key = 'k', timestamp = 0): Order => ({ key, timestamp, say })
+
+/** An operator without a runtime, and a turn of its only key that notes for when it asks to be woken. */
+function turnOf(of: typeof obedient) {
+  const operator = new ActorOperator(of.definition as unknown as AnyDefinition, of.name)
+  const owner = { changed: () => undefined, undo: null }
+  const cellsOfKey = Object.values(operator.state.cells).map((spec) => spec.make(owner))
+  const wakes: number[] = []
+  const nothing = (): undefined => undefined
+  return {
+    operator,
+    wakes,
+    key: 'k',
+    cells: cellsOfKey,
+    cell: cellsOfKey[0] as StateCell,
+    shared: [],
+    watermark: Number.NEGATIVE_INFINITY,
+    now: 0,
+    wakeAt: (time: number) => void wakes.push(time),
+    emit: nothing,
+    emitTo: nothing,
+    late: nothing,
+    savepoint: nothing,
+    rollback: nothing,
+    recover: (error: unknown) => {
+      throw error
+    },
+  }
+}
+
 const withoutTimers = (state: Record<string, unknown> | undefined) =>
   state && { one: state['one'], all: state['all'], byName: state['byName'] }
 
@@ -118,6 +150,76 @@ describe('timers of a key', () => {
     t.push('orders', tell('timer:t:50', 'k', 100))
     expect(await t.output('out')).toEqual(['t@50'])
     await t.close()
+  })
+
+  it('that lie in the past fire before the next record, whatever the batches', async () => {
+    for (const batchRecordsMax of [1, 100]) {
+      const t = await testJob(obeying, { batchRecordsMax })
+      t.advanceWatermark('orders', 100)
+      t.push('orders', tell('timer:u:60 timer:t:50 emit:first', 'k', 100), tell('emit:second'))
+      t.push('orders', tell('timer:again:10', 'k', 100), tell('emit:third'))
+      expect(await t.output('out')).toEqual([
+        'first',
+        't@50',
+        'u@60',
+        'second',
+        'again@10',
+        'again@20',
+        'again@30',
+        'third',
+      ])
+      await t.close()
+    }
+  })
+
+  it('of one time fire in the order of their names, and as of the time to which they were set last', async () => {
+    const t = await testJob(obeying)
+    t.push('orders', tell('timer:u:20 timer:t:20 timer:u:30 timer:u:20'))
+    t.crash()
+    t.advanceWatermark('orders', 20)
+    expect(await t.output('out')).toEqual(['t@20', 'u@20'])
+    await t.close()
+  })
+
+  it('are refused when nothing handles them, or when they are no time', async () => {
+    for (const [say, text] of [
+      ['timer:typo:10', /no timer 'typo': the actor's onTimer has t, u, again, alarm, stuck, bad/],
+      ['cancel:typo', /no timer 'typo'/],
+      ['timer:t:NaN', /timer 't': NaN is not a time/],
+      ['alarm:-5', /alarm 'alarm': -5 is in the past/],
+      ['alarm:0.5', /alarm 'alarm': 0.5 is not a duration/],
+    ] as const) {
+      const t = await testJob(obeying)
+      t.push('orders', tell(say))
+      const [letter] = await t.deadLetters()
+      expect(letter?.reason).toMatch(text)
+      await t.close()
+    }
+  })
+
+  it('that set each other without time going on are stopped', async () => {
+    const t = await testJob(obeying)
+    t.push('orders', tell('timer:stuck:10'))
+    t.advanceWatermark('orders', 20)
+    expect(await t.deadLetters()).toMatchObject([
+      {
+        reason: expect.stringMatching(/timer 'stuck' came 1000 times at 10 without time going on/),
+      },
+    ])
+    expect(await t.state('obedient', 'k')).toBeUndefined()
+    await t.close()
+  })
+
+  it('cost one place among the waiting, however often they are put off', () => {
+    const { operator, wakes, ...turn } = turnOf(obedient)
+    for (let time = 0; time < 1_000; time++) {
+      operator.onRecord(turn, tell(`timer:t:${time + 500}`), time)
+    }
+    expect(wakes).toEqual([500])
+    operator.onTimer(turn, 500, 'event')
+    expect(wakes).toEqual([500, 1_499])
+    operator.onRecord(turn, tell('timer:u:700'), 1_000)
+    expect(wakes).toEqual([500, 1_499, 700])
   })
 
   it('on the clock and in event time do not disturb each other', async () => {

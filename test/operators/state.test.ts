@@ -6,6 +6,7 @@ import {
   ListCell,
   map,
   MapCell,
+  type RowKey,
   type StateCell,
   value,
 } from '../../operators/state.ts'
@@ -27,7 +28,7 @@ class Owner implements CellOwner {
 /** The rows of a key's cell, as the store has them after each commit. */
 class Rows {
   inline: unknown
-  readonly entries = new Map<string | number, unknown>()
+  readonly entries = new Map<RowKey, unknown>()
 
   commit(cell: StateCell): void {
     this.inline = structuredClone(cell.inline())

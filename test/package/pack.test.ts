@@ -80,6 +80,8 @@ beforeAll(async () => {
     `./${filename}`,
     `zod@${dependencies['zod']}`,
     `@types/node@${devDependencies['@types/node']}`,
+    // For the test kit, from TypeScript on Node 20: whatever a user runs tests with will do.
+    `tsx@${devDependencies['tsx'] ?? dependencies['tsx']}`,
   ]
   const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
   await run('npm', ['install', ...flags, ...wanted])

@@ -11,16 +11,28 @@ import {
   collect,
   count,
   countIf,
+  deltaEvictor,
+  earlyAndLate,
+  firstOf,
+  globalWindow,
   job,
   list,
   map,
   maxBy,
   mean,
+  onCount,
+  onDelta,
+  session,
   side,
+  sliding,
   sum,
+  trigger,
   tumbling,
   value,
   type JobDefinition,
+  type KeyedStream,
+  type Pane,
+  type Stream,
   type Window,
 } from 'millrace'
 import { testJob } from 'millrace/testing'
@@ -138,6 +150,71 @@ describe('the types of a pipeline', () => {
           // @ts-expect-error late records are ratings, not results
           .late.map((late) => late.window)
           .to(sink('e'))
+      })
+    expect(define).not.toThrow()
+  })
+
+  it('know what windows give: panes, late records, and no key where there is none', () => {
+    job('window-results', ({ source, sink }) => {
+      const ratings = source('ratings', Rating)
+      const results = ratings
+        .keyBy((rating) => rating.film)
+        .window(session((rating) => rating.stars * 1_000))
+        .apply('applied', (values, { key, window, pane }) => {
+          expectTypeOf(values).toEqualTypeOf<readonly Rating[]>()
+          expectTypeOf(key).toEqualTypeOf<string>()
+          expectTypeOf(window).toEqualTypeOf<Window>()
+          expectTypeOf(pane).toEqualTypeOf<Pane>()
+          return [values.length]
+        })
+      expectTypeOf(results).toExtend<KeyedStream<number, string>>()
+      expectTypeOf(results.late).toEqualTypeOf<KeyedStream<Rating, string>>()
+      results.to(sink('a'))
+      const all = ratings.windowAll(sliding('1h', { every: '1m' })).reduce('reduced', (a) => a)
+      expectTypeOf(all.late).toEqualTypeOf<Stream<Rating>>()
+      all
+        .map(({ value: rating, pane, revision, retract }) => {
+          expectTypeOf(rating).toEqualTypeOf<Rating>()
+          expectTypeOf(pane).toEqualTypeOf<Pane>()
+          expectTypeOf(revision).toEqualTypeOf<number>()
+          expectTypeOf(retract).toEqualTypeOf<true | undefined>()
+          return rating.film
+        })
+        .to(sink('b'))
+      // @ts-expect-error windows over all keys have results without a key
+      all.map(({ key }) => key as unknown).to(sink('c'))
+    })
+  })
+
+  it('find functions of windows that are about other values', () => {
+    const define = (): JobDefinition =>
+      job('wrong-windows', ({ source, sink }) => {
+        const keyed = source('ratings', Rating).keyBy((rating) => rating.userId)
+        const endless = globalWindow()
+        const films = (film: { readonly title: string }): number => film.title.length
+        // @ts-expect-error a rating has no `gap`
+        keyed.window(session((rating) => rating.gap)).reduce('a', (a) => a)
+        // @ts-expect-error the trigger is about films
+        keyed.window(endless.trigger(onDelta(films, 1))).reduce('b', (a) => a)
+        // @ts-expect-error the evictor is about films
+        keyed.window(tumbling('1s').evictor(deltaEvictor(films, 1))).reduce('c', (a) => a)
+        const stars = onDelta((rating: Rating) => rating.stars, 1)
+        const windows = endless.trigger(earlyAndLate({ early: firstOf(stars, onCount(3)) }))
+        keyed
+          .window(windows.retracting())
+          .reduce('d', (a) => a)
+          .to(sink('d'))
+        // @ts-expect-error a trigger says one of four words
+        trigger({ onRecord: () => 'stop' })
+        trigger<Rating, number>({
+          state: () => 0,
+          onRecord(at) {
+            expectTypeOf(at.value).toEqualTypeOf<Rating>()
+            // @ts-expect-error the state is a number
+            at.state = 'many'
+            return 'continue'
+          },
+        })
       })
     expect(define).not.toThrow()
   })

@@ -54,6 +54,10 @@ describe('JSON text', () => {
         () => of(TEXTS) + of(TEXTS),
         () => of(NUMBERS),
         () => Math.floor(random() * 2 ** 42),
+        () =>
+          Math.round((random() - 0.5) * 10 ** Math.floor(random() * 14)) /
+          10 ** Math.floor(random() * 5),
+        () => (random() - 0.5) * 100,
         () => of([true, false, null]),
         () => of([undefined, () => 1, Symbol('s')]),
       ])()

@@ -12,6 +12,7 @@ import {
   readSortableNumber,
   writeSortableNumber,
 } from '../../runtime/state/key-codec.ts'
+import type { TimedKey } from '../../operators/state.ts'
 import { BAD_KEYS, NASTY_KEYS } from '../support/keys.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 
@@ -86,6 +87,29 @@ describe('row keys', () => {
     // FNV-1a 32 of the tag and the bytes, computed apart from the code.
     expect(keyGroup(encodeKey('a'))).toBe(fnv([2, 0x61]) % 128)
     expect(keyGroup(encodeKey(1))).toBe(fnv([1, 0xbf, 0xf0, 0, 0, 0, 0, 0, 0]) % 128)
+  })
+
+  it('put entries by time in the order of time, and of arrival within a time', () => {
+    const own = actorRowKey(3, encodeKey('k'))
+    const entries: TimedKey[] = [
+      [Number.NEGATIVE_INFINITY, 0],
+      [-1.7e12, 5],
+      [-1, 2 ** 47],
+      [0, 0],
+      [0, 255],
+      [0, 256],
+      [1.7e12, 3],
+      [1.7e12 + 1, 0],
+      [Number.POSITIVE_INFINITY, 0],
+    ]
+    const rows = entries.map((entry) => entryRowKey(own, 2, entry))
+    expect(rows.map((row) => entryOf(row, own))).toEqual(entries)
+    const sorted = rows.toSorted((a, b) => Buffer.compare(a, b))
+    expect(sorted.map(hex)).toEqual(rows.map(hex))
+    const { start, end } = entryRange(own, 2)
+    for (const row of rows) {
+      expect(Buffer.compare(row, start) > 0 && Buffer.compare(row, end) < 0).toBe(true)
+    }
   })
 
   it('are distinct over operators, keys, cells and entries, and no range holds a stranger', () => {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import {
+  byTime,
   list,
   type ListCell,
   map,
   type MapCell,
+  type TimeCell,
   value,
   type ValueCell,
 } from '../../operators/state.ts'
@@ -11,8 +13,13 @@ import { MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
 import { ActorCache, type CacheLimits } from '../../runtime/task/actor-cache.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 
-const cells = [value<number>(), list<number>(), map<number, number>()]
-type Cells = readonly [ValueCell<number>, ListCell<number>, MapCell<number, number>]
+const cells = [value<number>(), list<number>(), map<number, number>(), byTime<number>()]
+type Cells = readonly [
+  ValueCell<number>,
+  ListCell<number>,
+  MapCell<number, number>,
+  TimeCell<number>,
+]
 
 class CacheOnDisk {
   readonly store = new MemoryStore(new MemoryDisk())
@@ -51,10 +58,11 @@ class CacheOnDisk {
 }
 
 const UNBOUNDED = { entriesMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY }
-const contents = ([one, all, byNumber]: Cells) => ({
+const contents = ([one, all, byNumber, times]: Cells) => ({
   one: one.get(),
   all: all.toArray(),
   byNumber: [...byNumber],
+  times: times.range(),
 })
 
 describe('the actor cache', () => {
@@ -108,23 +116,71 @@ describe('the actor cache', () => {
 
   it('leaves no row behind for a key that was emptied, and writes none for one that came and went', async () => {
     const onDisk = new CacheOnDisk(UNBOUNDED)
-    const [one, all, byNumber] = onDisk.cellsOf('a')
+    const [one, all, byNumber, times] = onDisk.cellsOf('a')
     one.set(1)
     for (let n = 0; n < 50; n++) {
       all.push(n)
       byNumber.set(n, n)
+      times.add(n % 7, n)
     }
     await onDisk.commit()
-    expect(onDisk.store.count('state')).toBe(101)
+    expect(onDisk.store.count('state')).toBe(151)
     one.clear()
     all.clear()
     byNumber.clear()
+    times.clear()
     onDisk.cellsOf('b')[0].set(1)
     onDisk.cellsOf('b')[0].clear()
     await onDisk.commit()
     expect(onDisk.store.count('state')).toBe(0)
     onDisk.restart()
-    expect(contents(onDisk.cellsOf('a'))).toEqual({ one: undefined, all: [], byNumber: [] })
+    expect(contents(onDisk.cellsOf('a'))).toEqual({
+      one: undefined,
+      all: [],
+      byNumber: [],
+      times: [],
+    })
+  })
+
+  it('reads of the values by time of a key those that it is asked for', async () => {
+    const onDisk = new CacheOnDisk(UNBOUNDED)
+    for (let n = 0; n < 20_000; n++) onDisk.cellsOf('a')[3].add(n, n)
+    await onDisk.commit()
+    expect(onDisk.cache.bytes).toBeGreaterThan(20_000 * 15)
+    onDisk.restart()
+    const times = onDisk.cellsOf('a')[3]
+    expect([times.size, times.last, times.at(7_000)]).toEqual([20_000, 19_999, [7_000]])
+    expect(times.entriesInMemory).toBe(1)
+    expect(onDisk.cache.bytes).toBeLessThan(1_000)
+    // What was committed since and what is on its way are seen like the rest.
+    times.add(7_500, -1)
+    await onDisk.commit()
+    times.add(7_500, -2)
+    expect(times.at(7_500)).toEqual([7_500, -1, -2])
+    expect(times.deleteBefore(19_990)).toBe(19_992)
+    await onDisk.commit()
+    onDisk.restart()
+    expect(
+      onDisk
+        .cellsOf('a')[3]
+        .range()
+        .map(([, n]) => n),
+    ).toEqual([19_990, 19_991, 19_992, 19_993, 19_994, 19_995, 19_996, 19_997, 19_998, 19_999])
+    expect(onDisk.store.count('state')).toBe(11)
+  })
+
+  it('counts the bytes of entries that have rows of their own', async () => {
+    const onDisk = new CacheOnDisk(UNBOUNDED)
+    for (let n = 0; n < 1_000; n++) onDisk.cellsOf('a')[2].set(n, n)
+    await onDisk.commit()
+    const whole = onDisk.cache.bytes
+    expect(whole).toBeGreaterThan(1_000 * 4 * 12)
+    onDisk.cellsOf('a')[2].set(5, -5)
+    await onDisk.commit()
+    expect(onDisk.cache.bytes / whole).toBeCloseTo(1, 0)
+    for (let n = 10; n < 1_000; n++) onDisk.cellsOf('a')[2].delete(n)
+    await onDisk.commit()
+    expect(onDisk.cache.bytes).toBeLessThan(whole / 10)
   })
 
   it('writes of a large collection what changed', async () => {
@@ -155,8 +211,14 @@ describe('the actor cache', () => {
         const key = below(2) === 0 ? below(20) : `${below(20)}`
         const [choice, n] = [random(), below(60)]
         for (const { cellsOf } of both.map((each) => ({ cellsOf: each.cellsOf.bind(each) }))) {
-          const [one, all, byNumber] = cellsOf(key)
-          if (choice < 0.2) one.set(n)
+          const [one, all, byNumber, times] = cellsOf(key)
+          if (step % 3 === 0) {
+            if (choice < 0.5) for (let i = 0; i < n; i++) times.add((i * 13) % 50, step + i)
+            else if (choice < 0.7) times.deleteBefore(n)
+            else if (choice < 0.8) times.delete(n)
+            else if (choice < 0.83) times.clear()
+            else times.range(n, n + 5)
+          } else if (choice < 0.2) one.set(n)
           else if (choice < 0.25) one.clear()
           else if (choice < 0.5) for (let i = 0; i < n; i++) all.push(step)
           else if (choice < 0.6) for (let i = 0; i < n; i++) all.shift()

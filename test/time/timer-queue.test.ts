@@ -148,17 +148,19 @@ describe('TimerQueue', () => {
       let waiting: Fired[] = []
       let committed: Fired[] = []
       let watermark = 0
+      // Many times within a second, some, and none.
+      const unitMs = [1, 137, 1_000][round % 3] ?? 1
       for (let step = 0; step < 60; step++) {
         const choice = random()
         if (choice < 0.5) {
           const timer: Fired = [
-            watermark + 1 + below(12),
+            watermark + 1 + unitMs * below(12),
             below(2) === 0 ? below(9) : `${below(9)}`,
           ]
           waiting.push(timer)
           onDisk.queue.add(...timer)
         } else if (choice < 0.7) {
-          watermark += below(6)
+          watermark += unitMs * below(6)
           const due = waiting.filter(([time]) => time <= watermark).toSorted((a, b) => a[0] - b[0])
           waiting = waiting.filter(([time]) => time > watermark)
           expect(onDisk.fire(watermark), `seed ${seed + round}`).toEqual(due)
@@ -170,7 +172,10 @@ describe('TimerQueue', () => {
           waiting = [...committed]
         }
         const next = Math.min(Number.POSITIVE_INFINITY, ...waiting.map(([time]) => time))
-        expect(onDisk.queue.nextTime, `seed ${seed + round}`).toBe(next)
+        // Of what was not read yet only the second is known.
+        const { nextTime } = onDisk.queue
+        const expected = nextTime < next ? Math.floor(next / 1_000) * 1_000 : next
+        expect(nextTime, `seed ${seed + round}`).toBe(expected)
       }
     }
   })

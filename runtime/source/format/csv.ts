@@ -10,7 +10,7 @@ import { Undecodable } from '../source.ts'
 import type { CutRecords, Cutter } from './cutter.ts'
 
 const [COMMA, QUOTE, LF, CR] = [44, 34, 10, 13] as const
-const [DOT, MINUS, ZERO, NINE] = [46, 45, 48, 57] as const
+const [DOT, MINUS, ZERO] = [46, 45, 48] as const
 const DIGITS_MAX = 15
 const POWERS_OF_TEN = Array.from({ length: DIGITS_MAX + 1 }, (_, exponent) => 10 ** exponent)
 
@@ -84,26 +84,28 @@ export class CsvCutter implements Cutter {
     let at = start
     for (let column = 0; column < width; column++) {
       const first = at
-      let mantissa = 0
-      let point = 0
-      let byte = 0
-      for (; at < end; at++) {
-        byte = buffer[at] as number
-        if (byte >= ZERO && byte <= NINE) mantissa = mantissa * 10 + (byte - ZERO)
-        else if (byte === DOT && point === 0) point = at
-        else break
+      let digit = 0
+      let number = 0
+      while (at < end && (digit = (buffer[at] as number) - ZERO) >= 0 && digit <= 9) {
+        number = number * 10 + digit
+        at += 1
       }
-      const isLast = column === width - 1
-      if (at >= end || byte !== (isLast ? LF : COMMA)) return -1
-      const whole = (point === 0 ? at : point) - first
-      if (whole === 0 || at - first > DIGITS_MAX) return -1
-      if (whole > 1 && buffer[first] === ZERO) return -1
-      if (point === 0) fields[column] = mantissa
-      else {
+      const whole = at - first
+      if (whole === 0 || (whole > 1 && buffer[first] === ZERO)) return -1
+      if (digit === DOT - ZERO) {
+        const point = at++
+        while (at < end && (digit = (buffer[at] as number) - ZERO) >= 0 && digit <= 9) {
+          number = number * 10 + digit
+          at += 1
+        }
         const decimals = at - point - 1
         if (decimals === 0) return -1
-        fields[column] = mantissa / (POWERS_OF_TEN[decimals] as number)
+        // Both are exact in float64, so the quotient is the nearest number to what is written.
+        number /= POWERS_OF_TEN[decimals] as number
       }
+      if (at >= end || at - first > DIGITS_MAX) return -1
+      if (digit !== (column === width - 1 ? LF - ZERO : COMMA - ZERO)) return -1
+      fields[column] = number
       at += 1
     }
     return width === 0 ? -1 : at

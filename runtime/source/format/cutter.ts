@@ -15,9 +15,9 @@ export interface Cutter {
 export class CutRecords {
   readonly recordsMax: number
   readonly #values: unknown[]
-  readonly starts: number[]
-  readonly ends: number[]
-  readonly lines: number[]
+  readonly starts: Uint32Array
+  readonly ends: Uint32Array
+  readonly lines: Float64Array
   /** Lines passed so far in the file; a quoted CSV field may hold several. */
   line: number
   count = 0
@@ -26,9 +26,9 @@ export class CutRecords {
     this.line = line
     this.recordsMax = recordsMax
     this.#values = new Array<unknown>(recordsMax)
-    this.starts = new Array<number>(recordsMax).fill(0)
-    this.ends = [...this.starts]
-    this.lines = [...this.starts]
+    this.starts = new Uint32Array(recordsMax)
+    this.ends = new Uint32Array(recordsMax)
+    this.lines = new Float64Array(recordsMax)
   }
 
   get isFull(): boolean {

@@ -1,0 +1,320 @@
+/**
+ * Runs an operator whose state is one accumulator for each key of each open window. The accumulators
+ * are kept by window and in columns: a record costs one look-up of its key in its window, and touches
+ * no object of its key. Rows of the store are by key, as every state is.
+ *
+ * P1 A slot that differs from the committed store is in memory; only others are dropped to make room.
+ * P2 A key has one timer for each of its windows: it was asked for with the slot and is in the same commit.
+ */
+import type { Key, Push } from '../../operators/operator.ts'
+import type { Timestamp } from '../../operators/time.ts'
+import type { SliceOperator } from '../../operators/window/slices.ts'
+import { actorRowKey, encodeKey, entryRowKey } from '../state/key-codec.ts'
+import { decodeRow, encodeRow } from '../state/row-codec.ts'
+import type { Store, StoreWriter } from '../state/store.ts'
+import type { TimerQueue } from '../time/timer-queue.ts'
+import type { WatermarkHolder } from '../time/watermark.ts'
+import type { CacheLimits } from './actor-cache.ts'
+import type { FailureDesk } from './failure-desk.ts'
+import type { Host } from './host.ts'
+import type { HostOutputs } from './operator-host.ts'
+import { CLOSED, DIRTY, Slice, RECENT, STORED } from './slice.ts'
+
+export interface SliceHostOptions {
+  readonly name: string
+  readonly operator: SliceOperator
+  readonly store: Store
+  /** Number of the operator in the store. */
+  readonly number: number
+  readonly limits: CacheLimits
+  /** Whether the store may hold state of this operator from earlier runs. */
+  readonly mayHaveStored: boolean
+  /** The timers of the operator's clock. */
+  readonly timers: TimerQueue
+  readonly watermark: WatermarkHolder
+  /** How far time has come behind it. */
+  readonly output: WatermarkHolder
+  readonly now: () => number
+  readonly outputs: HostOutputs
+  readonly failures: FailureDesk
+}
+
+/** A rough price of a slot in memory beside its row. */
+const SLOT_BYTES = 80
+/** A value in memory takes about this many times its encoded bytes. */
+const BYTES_GROWTH = 4
+/** The only cell of a key: its windows. */
+const CELL = 0
+
+export class SliceHost implements Host {
+  readonly name: string
+  readonly #options: SliceHostOptions
+  readonly #ofEventTime: boolean
+  readonly #watermark: WatermarkHolder
+  readonly #main: Push
+  /** Open windows by their last time. */
+  readonly #slices = new Map<Timestamp, Slice>()
+  /** The window of the last record: neighbours in time share it. */
+  #slice: Slice | undefined
+  #start: Timestamp = Number.NaN
+  #lastTime: Timestamp = Number.NaN
+  #removals: Uint8Array[] = []
+  #slots = 0
+  /** Mean bytes of a row as last written; what the bound of memory is estimated by. */
+  #rowBytes = 0
+  dirtyCount = 0
+  fired = 0
+  lateCount = 0
+
+  constructor(options: SliceHostOptions) {
+    this.name = options.name
+    this.#options = options
+    this.#ofEventTime = options.operator.clock === 'event'
+    this.#watermark = options.watermark
+    this.#main = options.outputs.main
+  }
+
+  pushOf(): Push {
+    return this.#push
+  }
+
+  readonly #push: Push = (value, time, key) => {
+    const at = this.#ofEventTime ? time : this.#options.now()
+    if (!(at >= this.#start && at <= this.#lastTime)) this.#moveTo(at)
+    if (this.#ofEventTime && this.#lastTime <= this.#watermark.value) {
+      this.#takeLate(value, time, key as Key)
+      return
+    }
+    const slice = this.#slice ?? this.#openSlice()
+    const slot = slice.slots.get(key as Key) ?? this.#openSlot(slice, key as Key)
+    try {
+      slice.column.stage(slot, value)
+    } catch (error) {
+      if (!this.#recover(slice, slot, error, value)) return
+    }
+    slice.column.apply(slot)
+    if (((slice.flags[slot] as number) & DIRTY) === 0) this.#noteDirty(slice, slot)
+  }
+
+  #moveTo(time: Timestamp): void {
+    const { start, end } = this.#options.operator.sliceAt(time)
+    this.#start = start
+    this.#lastTime = end - 1
+    this.#slice = this.#slices.get(end - 1)
+  }
+
+  #openSlice(): Slice {
+    const { operator, mayHaveStored, timers } = this.#options
+    const window = { start: this.#start, end: this.#lastTime + 1 }
+    const isElsewhere = mayHaveStored && timers.hasEarlier(this.#lastTime)
+    const slice = new Slice(window, operator.columns(), isElsewhere)
+    this.#slices.set(this.#lastTime, slice)
+    this.#slice = slice
+    return slice
+  }
+
+  #openSlot(slice: Slice, key: Key): number {
+    const slot = slice.open(key)
+    this.#slots += 1
+    if (!(slice.someAreElsewhere && this.#load(slice, slot))) {
+      this.#options.timers.add(slice.lastTime, key)
+    }
+    return slot
+  }
+
+  /** Fills a slot from the store; false when the store has no row of it. */
+  #load(slice: Slice, slot: number): boolean {
+    const key = slice.keys[slot] as Key
+    const bytes = this.#options.store.get('state', this.#rowKey(slice, slot))
+    if (bytes === undefined) return false
+    const what = `the window ${slice.window.start} of key ${JSON.stringify(key)} of operator '${this.name}'`
+    slice.column.set(slot, decodeRow(bytes, what).value)
+    slice.mark(slot, STORED)
+    return true
+  }
+
+  #rowKey(slice: Slice, slot: number): Uint8Array {
+    const row = actorRowKey(this.#options.number, encodeKey(slice.keys[slot] as Key))
+    return entryRowKey(row, CELL, slice.window.start)
+  }
+
+  #noteDirty(slice: Slice, slot: number): void {
+    slice.mark(slot, DIRTY | RECENT)
+    slice.dirty.push(slot)
+    this.dirtyCount += 1
+  }
+
+  /** Tries again by the operator's policy; false when the record was set aside. */
+  #recover(slice: Slice, slot: number, error: unknown, value: unknown): boolean {
+    const key = slice.keys[slot] as Key
+    const failure = { error, key, value }
+    const again = this.#options.failures.recover(this.name, failure, () =>
+      slice.column.stage(slot, value),
+    )
+    if (again !== undefined) return true
+    // A slot that was made for this record alone never came to be; its timer finds nothing.
+    if (!slice.has(slot, DIRTY | STORED)) this.#closeSlot(slice, slot)
+    return false
+  }
+
+  /** A record whose slice has closed: of use to a window that is still open, or too late. */
+  #takeLate(value: unknown, time: Timestamp, key: Key): void {
+    const { operator, failures } = this.#options
+    const slice = { start: this.#start, end: this.#lastTime + 1 }
+    const openUntil = operator.openUntil?.(slice) ?? this.#lastTime
+    if (operator.part === undefined || openUntil <= this.#watermark.value) {
+      this.#late(value, time, key)
+      return
+    }
+    let part: { readonly value: unknown } | undefined
+    try {
+      part = { value: operator.part(value, slice) }
+    } catch (error) {
+      const again = (): unknown => operator.part?.(value, slice)
+      part = failures.recover(this.name, { error, key, value }, again)
+    }
+    if (part !== undefined) this.#main(part.value, this.#lastTime, key)
+  }
+
+  #late(value: unknown, time: Timestamp, key: Key): void {
+    const { sides, late } = this.#options.outputs
+    this.lateCount += 1
+    const side = sides['late']
+    if (side !== undefined) side(value, time, key)
+    else late(value, time, key)
+  }
+
+  // ── close ──────────────────────────────────────────────────────────────────────────────────────
+
+  fireEventTimers(budget: number): boolean {
+    const { timers, output } = this.#options
+    const input = this.#watermark
+    const isAll = !this.#ofEventTime || this.#fire(timers, input.value, budget)
+    if (isAll) {
+      // Who is idle does not advance: so it speaks again first, and falls silent last.
+      if (!input.idle) output.setIdle(false)
+      output.advance(input.value)
+      output.setIdle(input.idle)
+    }
+    return isAll
+  }
+
+  fireProcessingTimers(budget: number): boolean {
+    return this.#ofEventTime || this.#fire(this.#options.timers, this.#options.now(), budget)
+  }
+
+  #fire(timers: TimerQueue, upTo: Timestamp, budget: number): boolean {
+    if (!timers.isDue(upTo)) return true
+    const isAll = timers.fire(upTo, budget, this.#onTimer)
+    // What is over has been handed on whole: its timers fire in order of time.
+    for (const [lastTime, slice] of this.#slices) {
+      if (lastTime > upTo || lastTime >= timers.nextTime) continue
+      this.#slots -= slice.slots.size
+      this.dirtyCount -= slice.dirty.length
+      this.#slices.delete(lastTime)
+      if (this.#slice === slice) this.#forgetSlice()
+    }
+    return isAll
+  }
+
+  #forgetSlice(): void {
+    this.#slice = undefined
+    this.#start = Number.NaN
+    this.#lastTime = Number.NaN
+  }
+
+  get isDue(): boolean {
+    return this.#ofEventTime && this.#options.timers.isDue(this.#watermark.value)
+  }
+
+  get nextProcessingTime(): Timestamp {
+    return this.#ofEventTime ? Number.POSITIVE_INFINITY : this.#options.timers.nextTime
+  }
+
+  readonly #onTimer = (time: Timestamp, key: Key): void => {
+    if (this.#lastTime !== time) this.#moveTo(time)
+    const slice = this.#slice ?? this.#openSlice()
+    let slot = slice.slots.get(key)
+    if (slot === undefined) {
+      if (!slice.someAreElsewhere) return
+      slot = slice.open(key)
+      this.#slots += 1
+      if (!this.#load(slice, slot)) {
+        this.#closeSlot(slice, slot)
+        return
+      }
+    }
+    if (slice.has(slot, CLOSED)) return
+    const closed = this.#close(slice, slot, key)
+    this.#closeSlot(slice, slot)
+    if (closed === undefined) return
+    this.fired += 1
+    this.#main(closed.value, slice.lastTime, key)
+  }
+
+  #close(slice: Slice, slot: number, key: Key): { readonly value: unknown } | undefined {
+    const { operator, failures } = this.#options
+    const close = (): unknown => operator.close(slice.column, slot, key, slice.window)
+    try {
+      return { value: close() }
+    } catch (error) {
+      const failure = { error, key, value: slice.column.get(slot) }
+      return failures.recover(this.name, failure, close)
+    }
+  }
+
+  #closeSlot(slice: Slice, slot: number): void {
+    if (slice.has(slot, STORED)) this.#removals.push(this.#rowKey(slice, slot))
+    slice.mark(slot, CLOSED)
+    slice.unmark(slot, STORED)
+    // The key may come again (P2): then with a slot and a timer of its own.
+    slice.slots.delete(slice.keys[slot] as Key)
+    this.#slots -= 1
+  }
+
+  // ── commit and room ────────────────────────────────────────────────────────────────────────────
+
+  write(writer: StoreWriter, epoch: number): void {
+    for (const rowKey of this.#removals) writer.remove('state', rowKey)
+    this.#removals = []
+    let [rows, bytes] = [0, 0]
+    for (const slice of this.#slices.values()) {
+      for (const slot of slice.dirty) {
+        slice.unmark(slot, DIRTY)
+        if (slice.has(slot, CLOSED)) continue
+        const row = encodeRow(slice.column.get(slot), epoch)
+        writer.put('state', this.#rowKey(slice, slot), row)
+        slice.mark(slot, STORED)
+        rows += 1
+        bytes += row.length
+      }
+      slice.dirty = []
+    }
+    if (rows > 0) this.#rowBytes = bytes / rows
+    this.dirtyCount = 0
+    this.#options.timers.write(writer, epoch)
+  }
+
+  /** Drops slots that did not change since room was last made: all that a later record needs is in the store. */
+  evict(_committedEpoch: number): void {
+    const { entriesMax, bytesMax } = this.#options.limits
+    const bytes = this.#slots * (SLOT_BYTES + this.#rowBytes * BYTES_GROWTH)
+    if (this.#slots <= entriesMax && bytes <= bytesMax) return
+    for (const [lastTime, slice] of this.#slices) this.#slices.set(lastTime, this.#thinned(slice))
+    this.#forgetSlice()
+  }
+
+  #thinned(slice: Slice): Slice {
+    const thin = new Slice(slice.window, this.#options.operator.columns(), true)
+    for (const [key, from] of slice.slots) {
+      if (!slice.has(from, RECENT | DIRTY)) continue
+      const to = thin.open(key)
+      thin.column.set(to, slice.column.get(from))
+      thin.mark(to, slice.flags[from] as number)
+      thin.unmark(to, RECENT)
+      if (thin.has(to, DIRTY)) thin.dirty.push(to)
+    }
+    this.#slots -= slice.slots.size - thin.slots.size
+    return thin
+  }
+}
