@@ -4,6 +4,7 @@ import type { KeyedOperator } from '../operator.ts'
 import type { Timestamp } from '../time.ts'
 import { assignerOf } from './assigner.ts'
 import { CalendarWindows } from './calendar.ts'
+import { type SessionOperator, sessionOperator } from './sessions.ts'
 import { type SliceOperator, type SliceShape, slicesOfWindows, windowSlices } from './slices.ts'
 import { type SlicedWindows, SlidingOperator } from './sliding-operator.ts'
 import { SlidingWindows } from './sliding.ts'
@@ -36,6 +37,20 @@ export function windowOperator(
   return spec instanceof SessionWindows
     ? new SessionWindowOperator(spec, aggregate, options)
     : new AlignedWindowOperator(spec, aggregate, options)
+}
+
+/** The operator for sessions with one gap that fire once, at their end; undefined for all other windows. */
+export function plainSessionOperator(
+  spec: WindowSpec<never>,
+  aggregate: AnyWindowAggregate,
+  { keyed = true }: WindowOperatorOptions = {},
+): SessionOperator | undefined {
+  if (!(spec instanceof SessionWindows) || spec.clock !== 'event') return undefined
+  const { trigger, evictor, latenessMs } = spec.options
+  if (trigger !== undefined || evictor !== undefined || latenessMs > 0) return undefined
+  const { gap, maxLengthMs } = spec
+  if (typeof gap !== 'number' || maxLengthMs !== Number.POSITIVE_INFINITY) return undefined
+  return sessionOperator(gap, aggregate, keyed)
 }
 
 /** Windows as slices, and what puts them together where a window is more than one slice. */
@@ -71,7 +86,8 @@ export function slicedOperators(
   }
 }
 
-function slicedWindowsOf(spec: WindowSpec<never>): SlicedWindows | undefined {
+/** How these windows are put together of slices; undefined where they are not. */
+export function slicedWindowsOf(spec: WindowSpec<never>): SlicedWindows | undefined {
   if (!(spec instanceof TumblingWindows || spec instanceof SlidingWindows)) return undefined
   const { sizeMs, offsetMs, clock, options } = spec
   const slideMs = spec instanceof SlidingWindows ? spec.slideMs : sizeMs

@@ -1,14 +1,15 @@
 /** A job as data: nodes that name their inputs. The fluent API builds it, plan and task read it. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { KeyedOperator, Step } from '../../operators/operator.ts'
+import type { SessionOperator } from '../../operators/window/sessions.ts'
 import type { SliceOperator } from '../../operators/window/slices.ts'
 import type { Watermarks } from '../../operators/watermark.ts'
 import type { WindowSpec } from '../../operators/window/window-spec.ts'
 
 export type NodeId = number
 
-/** What a keyed node runs: turns of key actors, or slices of windows. */
-export type AnyOperator = KeyedOperator | SliceOperator
+/** What a keyed node runs: turns of key actors, or windows kept in columns. */
+export type AnyOperator = KeyedOperator | SliceOperator | SessionOperator
 
 /** What to do with a record for which an operator's user code keeps throwing. */
 export type OnError = 'fail' | { readonly deadLetterAfter: number }

@@ -2,7 +2,11 @@
 import { type Aggregate, together } from '../../operators/aggregate/aggregate.ts'
 import { collect } from '../../operators/aggregate/collect.ts'
 import { reduction } from '../../operators/aggregate/reduce.ts'
-import { slicedOperators, windowOperator } from '../../operators/window/make-window-operator.ts'
+import {
+  plainSessionOperator,
+  slicedOperators,
+  windowOperator,
+} from '../../operators/window/make-window-operator.ts'
 import type { WindowSpec } from '../../operators/window/window-spec.ts'
 import { windowWarnings } from '../../operators/window/window-warnings.ts'
 import type { AnyOperator } from './graph.ts'
@@ -31,7 +35,9 @@ export function windowNode(windows: AnyWindows, use: WindowUse, keyed: boolean):
   const warnings = windowWarnings(windows, use.kind !== 'apply')
   const sliced = slicedOperators(windows, aggregate, { keyed })
   if (sliced === undefined) {
-    const make = (): AnyOperator => windowOperator(windows, aggregate, { keyed })
+    const make = (): AnyOperator =>
+      plainSessionOperator(windows, aggregate, { keyed }) ??
+      windowOperator(windows, aggregate, { keyed })
     return { label, warnings, make, makeSlices: undefined }
   }
   const { makeSlices, makeWindows } = sliced

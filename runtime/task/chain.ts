@@ -27,6 +27,7 @@ import type { Host } from './host.ts'
 import { type HostOutputs, OperatorHost } from './operator-host.ts'
 import type { Outbox } from './outbox.ts'
 import { TimePlaces } from './time-places.ts'
+import { SessionHost } from './session-host.ts'
 import { SliceHost } from './slice-host.ts'
 
 /** How a table of the manifest keeps its rows. */
@@ -57,7 +58,8 @@ export function operatorRows(
   const rows: [string, Omit<OperatorRow, 'number'>][] = []
   for (const [name, operator] of operators) {
     if ('kind' in operator) {
-      rows.push([name, { version: operator.version, cells: ['slices:slices'] }])
+      const cells = operator.kind === 'slices' ? ['slices:slices'] : ['sessions:value']
+      rows.push([name, { version: operator.version, cells }])
       continue
     }
     rows.push([name, rowOf(operator.state)])
@@ -242,19 +244,25 @@ class ChainBuilder {
         cells: Object.values(state.cells),
       })
     }
-    const host =
-      'kind' in operator
-        ? new SliceHost({ ...common, ...kept, operator, number, timers: timers(operator.clock) })
-        : new OperatorHost({
-            ...common,
-            operator,
-            actors: actorsOf(operator.state, name),
-            ...(operator.shared !== undefined && {
-              shared: actorsOf(operator.shared.state, sharedName(name)),
-            }),
-            eventTimers: timers('event'),
-            processingTimers: timers('processing'),
-          })
+    const makeHost = (): Host => {
+      if (!('kind' in operator)) {
+        return new OperatorHost({
+          ...common,
+          operator,
+          actors: actorsOf(operator.state, name),
+          ...(operator.shared !== undefined && {
+            shared: actorsOf(operator.shared.state, sharedName(name)),
+          }),
+          eventTimers: timers('event'),
+          processingTimers: timers('processing'),
+        })
+      }
+      const dense = { ...common, ...kept, number }
+      return operator.kind === 'slices'
+        ? new SliceHost({ ...dense, operator, timers: timers(operator.clock) })
+        : new SessionHost({ ...dense, operator, timers: timers('event') })
+    }
+    const host = makeHost()
     this.#hosts.push(host)
     return host
   }

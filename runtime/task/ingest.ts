@@ -232,7 +232,7 @@ export class Ingest {
   }
 
   #refuse(kind: Refusal, reason: string): void {
-    this.status.refuse(kind, reason)
+    this.status.refuse(kind, reason, this.#recordsBefore + this.records)
     this.#options.reject(reason)
   }
 

@@ -32,6 +32,8 @@ export interface Refused {
   readonly records: number
   /** What was said of the newest of them. */
   readonly reason: string
+  /** How many records had been taken in when the newest was set aside. */
+  readonly behind: number
 }
 
 /** The status of an input that is read: what the runtime notes as it goes. */
@@ -49,9 +51,10 @@ export class StatusNotes {
     for (const [kind, noted] of Object.entries(refused)) this.#refused.set(kind as Refusal, noted)
   }
 
-  refuse(kind: Refusal, reason: string): void {
+  /** @param behind how many records were taken in before. */
+  refuse(kind: Refusal, reason: string, behind: number): void {
     const records = (this.#refused.get(kind)?.records ?? 0) + 1
-    this.#refused.set(kind, { records, reason })
+    this.#refused.set(kind, { records, reason, behind })
   }
 
   /** What a commit keeps. */

@@ -86,7 +86,7 @@ export class Inputs {
       ingest.status.waitsFor = undefined
       return false
     }
-    if (!this.#paused.has(ingest)) ingest.status.waitsFor = this.#whoIsAwaited(ingest)
+    ingest.status.waitsFor = this.#whoIsAwaited(ingest)
     this.#paused.add(ingest)
     return true
   }

@@ -3,7 +3,7 @@ import { StateError } from '../errors.ts'
 import type { InputPosition } from '../source/source.ts'
 import type { Taken } from '../sink/sink.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
-import type { Store, StoreWriter } from '../state/store.ts'
+import type { StoreReader, StoreWriter } from '../state/store.ts'
 import type { InputTimeRow } from '../time/event-time.ts'
 import type { InputStatus } from './input-status.ts'
 import type { Timestamp } from '../../operators/time.ts'
@@ -65,7 +65,7 @@ const EPOCH_KEY = Buffer.from('epoch')
 
 export const NO_COUNTERS: Counters = { records: 0, late: 0, deadLettered: 0, windows: 0 }
 
-export function readJobRow(store: Store): JobRow | undefined {
+export function readJobRow(store: StoreReader): JobRow | undefined {
   const bytes = store.get('meta', JOB_KEY)
   return bytes === undefined ? undefined : (decodeRow(bytes, 'the job row').value as JobRow)
 }
@@ -74,7 +74,7 @@ export function writeJobRow(writer: StoreWriter, row: JobRow, epoch: number): vo
   writer.put('meta', JOB_KEY, encodeRow(row, epoch))
 }
 
-export function readEpochRow(store: Store): EpochRow | undefined {
+export function readEpochRow(store: StoreReader): EpochRow | undefined {
   const bytes = store.get('meta', EPOCH_KEY)
   return bytes === undefined ? undefined : (decodeRow(bytes, 'the epoch row').value as EpochRow)
 }
@@ -132,7 +132,11 @@ export function reconcile(
   }
 }
 
-function refuseOtherShape(stored: JobRow, shape: Shape): void {
+/** @throws StateError with every difference when a state is of another job, or of another shape. */
+export function refuseOtherShape(
+  stored: Omit<JobRow, 'task' | 'run' | 'createdAt'>,
+  shape: Shape,
+): void {
   if (stored.job !== shape.job) {
     throw new StateError(
       `this state is of the job '${stored.job}', not of '${shape.job}'. Name another folder with --state.`,

@@ -19,7 +19,14 @@ import { type DeadLetter, originalOf } from './dead-letter.ts'
 import { Delivery } from './delivery.ts'
 import { type ErrorPolicy, FailureDesk } from './failure-desk.ts'
 import { Ingest } from './ingest.ts'
-import { type JobRow, NO_COUNTERS, readEpochRow, readJobRow, reconcile } from './meta.ts'
+import {
+  type JobRow,
+  NO_COUNTERS,
+  readEpochRow,
+  readJobRow,
+  reconcile,
+  type Shape,
+} from './meta.ts'
 import { Outbox } from './outbox.ts'
 import { type CommitLimits, type Moment, type MutableCounters, Task } from './task.ts'
 
@@ -73,6 +80,24 @@ export async function openTask(setup: TaskSetup): Promise<Task> {
   }
 }
 
+/** What a job asks of its state. */
+export function shapeOf(
+  graph: Graph,
+  named: {
+    readonly tables: ReadonlyMap<string, TableKind>
+    /** Names of the sinks outside the store. */
+    readonly sinks: readonly string[]
+    readonly sources: readonly string[]
+  },
+): Shape {
+  return {
+    job: graph.job,
+    operators: operatorRows(keyedOperators(graph, named.tables)),
+    destinations: [...named.sinks, DEAD_LETTER],
+    sources: named.sources,
+  }
+}
+
 class TaskBuilder {
   readonly #setup: TaskSetup
   readonly #counters: MutableCounters
@@ -88,12 +113,11 @@ class TaskBuilder {
     const { store, graph, sources, sinks, tables, newRun, clock } = setup
     this.#setup = setup
     this.#operators = keyedOperators(graph, tables)
-    const shape = {
-      job: graph.job,
-      operators: operatorRows(this.#operators),
-      destinations: [...sinks.keys(), DEAD_LETTER],
+    const shape = shapeOf(graph, {
+      tables,
+      sinks: [...sinks.keys()],
       sources: [...sources.keys()],
-    }
+    })
     this.#last = readEpochRow(store)
     this.#job = reconcile(readJobRow(store), shape, {
       run: newRun(),

@@ -17,6 +17,7 @@ import type { WatermarkHolder } from '../time/watermark.ts'
 import type { CacheLimits } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
 import type { Host } from './host.ts'
+import { NO_SLOT } from './key-index.ts'
 import type { HostOutputs } from './operator-host.ts'
 import { CLOSED, DIRTY, Slice, RECENT, STORED } from './slice.ts'
 
@@ -86,7 +87,8 @@ export class SliceHost implements Host {
       return
     }
     const slice = this.#slice ?? this.#openSlice()
-    const slot = slice.slots.get(key as Key) ?? this.#openSlot(slice, key as Key)
+    let slot = slice.slots.get(key as Key)
+    if (slot === NO_SLOT) slot = this.#openSlot(slice, key as Key)
     try {
       slice.column.stage(slot, value)
     } catch (error) {
@@ -235,7 +237,7 @@ export class SliceHost implements Host {
     if (this.#lastTime !== time) this.#moveTo(time)
     const slice = this.#slice ?? this.#openSlice()
     let slot = slice.slots.get(key)
-    if (slot === undefined) {
+    if (slot === NO_SLOT) {
       if (!slice.someAreElsewhere) return
       slot = slice.open(key)
       this.#slots += 1
@@ -306,8 +308,8 @@ export class SliceHost implements Host {
 
   #thinned(slice: Slice): Slice {
     const thin = new Slice(slice.window, this.#options.operator.columns(), true)
-    for (const [key, from] of slice.slots) {
-      if (!slice.has(from, RECENT | DIRTY)) continue
+    for (const [from, key] of slice.keys.entries()) {
+      if (slice.has(from, CLOSED) || !slice.has(from, RECENT | DIRTY)) continue
       const to = thin.open(key)
       thin.column.set(to, slice.column.get(from))
       thin.mark(to, slice.flags[from] as number)

@@ -2,6 +2,7 @@
 import type { Column } from '../../operators/aggregate/column.ts'
 import type { Key } from '../../operators/operator.ts'
 import type { Window } from '../../operators/window/window.ts'
+import { KeyIndex } from './key-index.ts'
 
 /** The store has a row of this slot. */
 export const STORED = 1
@@ -17,7 +18,7 @@ export class Slice {
   readonly column: Column
   /** Whether the store may have rows of keys that have no slot here. */
   someAreElsewhere: boolean
-  readonly slots = new Map<Key, number>()
+  readonly slots = new KeyIndex()
   readonly keys: Key[] = []
   /** The bits above, by slot. */
   flags = new Uint8Array(64)

@@ -9,6 +9,7 @@
 import type { Clock } from '../time/clock.ts'
 import type { Taken } from '../sink/sink.ts'
 import type { Store } from '../state/store.ts'
+import { type Cut, CutRequests } from './cut.ts'
 import type { Delivery } from './delivery.ts'
 import type { Ingest } from './ingest.ts'
 import { Inputs } from './inputs.ts'
@@ -83,6 +84,7 @@ export class Task {
   #finished: boolean
   #wake: (() => void) | undefined
   #takenInEpoch = false
+  readonly #cuts = new CutRequests()
 
   constructor(parts: TaskParts) {
     this.#parts = parts
@@ -146,6 +148,13 @@ export class Task {
     this.notify()
   }
 
+  /** Ends the epoch and gives a frozen view of its end, while the task goes on. */
+  async cut(): Promise<Cut> {
+    const cut = this.#cuts.ask()
+    this.notify()
+    return await cut
+  }
+
   /** Something happened that the loop may be waiting for. */
   notify(): void {
     this.#wake?.()
@@ -159,6 +168,7 @@ export class Task {
       const worked = this.#takeAndFire()
       if (this.#isOver && !worked) this.#finished = true
       if (this.#commitIsDue(!worked)) this.#startCommit()
+      else if (this.#cuts.isWanted && !this.#hasOpenWork) this.#answerCuts()
       if (this.#mustWaitForCommit) await this.#inFlight
       if (!worked && !this.#finished) await this.#waitForNews()
       else if (this.#clock.monotonic() - turnStartedAt < TURN_MS_MAX) continue
@@ -171,6 +181,7 @@ export class Task {
 
   /** Closes what the task holds. Safe at any time; commits nothing. */
   async close(): Promise<void> {
+    this.#cuts.end()
     for (const delivery of this.#parts.deliveries) await delivery.stop()
     for (const { sink } of this.#parts.outboxes) await sink.close()
     for (const { input } of this.#parts.ingests) await input.close()
@@ -250,7 +261,7 @@ export class Task {
       // Rows that are taken are trimmed with the next epoch that has work of its own, or at the end.
       return this.#finished && outboxes.some((outbox) => outbox.hasToTrim)
     }
-    if (this.#finished || this.#stopping) return true
+    if (this.#finished || this.#stopping || this.#cuts.isWanted) return true
     if (drained && !this.#inputs.hasBacklog) return true
     if (this.#clock.monotonic() - this.#openedAt >= commit.everyMs) return true
     if (this.#records - this.#recordsAtCommit >= commit.recordsMax) return true
@@ -310,10 +321,20 @@ export class Task {
     // Committed is not durable: nothing of this epoch leaves before the flush (I3).
     await store.flushed()
     this.#durableEpoch = epoch
+    this.#answerCuts()
     onMoment('flushed')
     if (trims) onMoment('trimmed')
     for (const delivery of deliveries) delivery.announce(epoch)
     for (const host of hosts) host.evict(epoch)
+  }
+
+  /** Whether there is work that is not durable yet. */
+  get #hasOpenWork(): boolean {
+    return this.#takenInEpoch || this.#isMidBatch || this.#inFlight !== undefined
+  }
+
+  #answerCuts(): void {
+    if (this.#cuts.isWanted) this.#cuts.answer(this.#durableEpoch, this.#parts.store)
   }
 
   #epochRow(epoch: number): EpochRow {

@@ -63,8 +63,9 @@ function sessionsOf(rated: Iterable<Rating>): string[] {
       else sessions.push([time])
     }
     return sessions.map((session) => {
-      const [start = 0, end = 0] = [session[0], session.at(-1)].map((time) => Number(time) * 1_000)
-      return JSON.stringify({ userId, start, end, lengthMs: end - start, records: session.length })
+      const [first = 0, last = 0] = [session[0], session.at(-1)].map((time) => Number(time) * 1_000)
+      const lengthMs = last - first
+      return JSON.stringify({ userId, start: first, end: last, lengthMs, records: session.length })
     })
   })
 }

@@ -106,6 +106,7 @@ function watched(store: MemoryStore, onCommit: () => void = () => undefined): St
     get: (table, key) => store.get(table, key),
     range: (table, range) => store.range(table, range),
     count: (table) => store.count(table),
+    view: () => store.view(),
     commit: async (write) => {
       await store.commit(write)
       onCommit()

@@ -1,0 +1,350 @@
+/**
+ * Runs sessions of which millions may be open: a record costs a look-up of its key and a few numbers in
+ * columns, and touches no object of its key. In the store a key's open sessions are one row.
+ *
+ * N1 A key whose sessions differ from the committed store is in memory: changed, or just written. Only
+ *    others are dropped to make room.
+ * N2 Each open session has one timer, at its end or, while it grows, before it: then the timer is set
+ *    anew when it fires. Which time it waits for is not stored: of a session that was loaded, any timer
+ *    of its key may be the one.
+ */
+import type { Key, Push } from '../../operators/operator.ts'
+import type { Timestamp } from '../../operators/time.ts'
+import type { SessionOperator } from '../../operators/window/sessions.ts'
+import { actorRowKey, encodeKey } from '../state/key-codec.ts'
+import { decodeRow, encodeRow } from '../state/row-codec.ts'
+import type { Store, StoreWriter } from '../state/store.ts'
+import type { TimerQueue } from '../time/timer-queue.ts'
+import type { WatermarkHolder } from '../time/watermark.ts'
+import type { CacheLimits } from './actor-cache.ts'
+import type { FailureDesk } from './failure-desk.ts'
+import type { Host } from './host.ts'
+import { NO_SLOT } from './key-index.ts'
+import { DIRTY, OpenSessions, RECENT, SEVERAL, STORED } from './open-sessions.ts'
+import type { HostOutputs } from './operator-host.ts'
+
+export interface SessionHostOptions {
+  readonly name: string
+  readonly operator: SessionOperator
+  readonly store: Store
+  /** Number of the operator in the store. */
+  readonly number: number
+  readonly limits: CacheLimits
+  /** Whether the store may hold state of this operator from earlier runs. */
+  readonly mayHaveStored: boolean
+  readonly timers: TimerQueue
+  readonly watermark: WatermarkHolder
+  /** How far time has come behind it. */
+  readonly output: WatermarkHolder
+  readonly outputs: HostOutputs
+  readonly failures: FailureDesk
+}
+
+/** A session as it is stored: a key's row has one cell, the list of its open sessions. */
+type StoredSession = readonly [start: Timestamp, end: Timestamp, accumulator: unknown]
+
+/** A rough price of a session in memory beside its accumulator. */
+const SESSION_BYTES = 120
+/** An accumulator in memory takes about this many times its encoded bytes. */
+const BYTES_GROWTH = 2
+
+export class SessionHost implements Host {
+  readonly name: string
+  readonly #options: SessionHostOptions
+  readonly #gapMs: number
+  readonly #watermark: WatermarkHolder
+  readonly #sessions: OpenSessions
+  /** Slots to write with the next commit; what has ended since is free or another's. */
+  #dirty: number[] = []
+  /** Keys whose rows are to go with the next commit, and with the one that is under way. */
+  #removed = new Set<Key>()
+  #removing = new Set<Key>()
+  #someAreElsewhere: boolean
+  /** The slot at which room is made next. */
+  #hand = 0
+  #rowBytes = 0
+  fired = 0
+  lateCount = 0
+
+  constructor(options: SessionHostOptions) {
+    this.name = options.name
+    this.#options = options
+    this.#gapMs = options.operator.gapMs
+    this.#watermark = options.watermark
+    this.#sessions = new OpenSessions(options.operator.column())
+    this.#someAreElsewhere = options.mayHaveStored
+  }
+
+  pushOf(): Push {
+    return this.#push
+  }
+
+  readonly #push: Push = (value, time, ofKey) => {
+    const key = ofKey as Key
+    const sessions = this.#sessions
+    const end = time + this.#gapMs
+    let first = sessions.firstOf(key)
+    if (first === NO_SLOT && this.#someAreElsewhere) first = this.#load(key)
+    let touched = NO_SLOT
+    let count = 0
+    for (let slot = first; slot !== NO_SLOT; slot = sessions.nextOf(slot)) {
+      if (sessions.startOf(slot) > end || sessions.endOf(slot) < time) continue
+      touched = slot
+      count += 1
+    }
+    if (count > 1) this.#bridge(value, time, key)
+    else if (count === 1) this.#grow(value, time, touched)
+    else if (end - 1 <= this.#watermark.value) this.#late(value, time, key)
+    else this.#open(value, time, key, first)
+  }
+
+  /** What most records do: one makes its key's session longer. */
+  #grow(value: unknown, time: Timestamp, slot: number): void {
+    const sessions = this.#sessions
+    if (!this.#stage(value, slot)) return
+    sessions.column.apply(slot)
+    const start = Math.min(sessions.startOf(slot), time)
+    sessions.stretch(slot, start, Math.max(sessions.endOf(slot), time + this.#gapMs))
+    if (((sessions.flags[slot] as number) & DIRTY) === 0) this.#noteDirty(slot)
+  }
+
+  #open(value: unknown, time: Timestamp, key: Key, first: number): void {
+    const sessions = this.#sessions
+    const slot = sessions.open(key, first, time, time + this.#gapMs)
+    if (!this.#stage(value, slot)) {
+      sessions.close(slot)
+      return
+    }
+    sessions.column.apply(slot)
+    this.#waitFor(slot)
+    this.#noteDirty(slot)
+  }
+
+  /** Reads the value for its slot; false when the record was set aside. */
+  #stage(value: unknown, slot: number): boolean {
+    const { column } = this.#sessions
+    try {
+      column.stage(slot, value)
+      return true
+    } catch (error) {
+      const failure = { error, key: this.#sessions.keyOf(slot) as Key, value }
+      const again = (): void => column.stage(slot, value)
+      return this.#options.failures.recover(this.name, failure, again) !== undefined
+    }
+  }
+
+  /** A record between sessions makes one of them: the first of them goes on. */
+  #bridge(value: unknown, time: Timestamp, key: Key): void {
+    const { aggregate } = this.#options.operator
+    const sessions = this.#sessions
+    const [first, ...others] = this.#touching(key, time, time + this.#gapMs)
+    if (first === undefined) return
+    const merged = (): unknown => {
+      const parts = [first, ...others].map((slot) => sessions.column.get(slot))
+      // The merged accumulator is new, so a value may be added to it in place.
+      return aggregate.add(
+        parts.reduce((left, right) => aggregate.merge(left, right)),
+        value,
+      )
+    }
+    let accumulator: { readonly value: unknown } | undefined
+    try {
+      accumulator = { value: merged() }
+    } catch (error) {
+      accumulator = this.#options.failures.recover(this.name, { error, key, value }, merged)
+    }
+    if (accumulator === undefined) return
+    const all = [first, ...others]
+    const start = Math.min(time, ...all.map((slot) => sessions.startOf(slot)))
+    const end = Math.max(time + this.#gapMs, ...all.map((slot) => sessions.endOf(slot)))
+    for (const slot of others) sessions.close(slot)
+    sessions.column.set(first, accumulator.value)
+    sessions.stretch(first, start, end)
+    this.#noteDirty(first)
+  }
+
+  /** The sessions of a key that touch an interval, in order of time. */
+  #touching(key: Key, from: Timestamp, to: Timestamp): readonly number[] {
+    const sessions = this.#sessions
+    const slots: number[] = []
+    for (let slot = sessions.firstOf(key); slot !== NO_SLOT; slot = sessions.nextOf(slot)) {
+      if (sessions.startOf(slot) <= to && sessions.endOf(slot) >= from) slots.push(slot)
+    }
+    return slots.toSorted((a, b) => sessions.startOf(a) - sessions.startOf(b))
+  }
+
+  #late(value: unknown, time: Timestamp, key: Key): void {
+    const { sides, late } = this.#options.outputs
+    this.lateCount += 1
+    const side = sides['late']
+    if (side !== undefined) side(value, time, key)
+    else late(value, time, key)
+  }
+
+  #noteDirty(slot: number): void {
+    this.#sessions.mark(slot, DIRTY | RECENT)
+    this.#dirty.push(slot)
+  }
+
+  /** N2 */
+  #waitFor(slot: number): void {
+    const last = this.#sessions.endOf(slot) - 1
+    this.#sessions.wakeAt(slot, last)
+    this.#options.timers.add(last, this.#sessions.keyOf(slot) as Key)
+  }
+
+  // ── end ────────────────────────────────────────────────────────────────────────────────────────
+
+  fireEventTimers(budget: number): boolean {
+    const { timers, output } = this.#options
+    const input = this.#watermark
+    const isAll = !timers.isDue(input.value) || timers.fire(input.value, budget, this.#onTimer)
+    if (isAll) {
+      // Who is idle does not advance: so it speaks again first, and falls silent last.
+      if (!input.idle) output.setIdle(false)
+      output.advance(input.value)
+      output.setIdle(input.idle)
+    }
+    return isAll
+  }
+
+  fireProcessingTimers(): boolean {
+    return true
+  }
+
+  get isDue(): boolean {
+    return this.#options.timers.isDue(this.#watermark.value)
+  }
+
+  get nextProcessingTime(): Timestamp {
+    return Number.POSITIVE_INFINITY
+  }
+
+  get dirtyCount(): number {
+    return this.#dirty.length
+  }
+
+  readonly #onTimer = (time: Timestamp, key: Key): void => {
+    const sessions = this.#sessions
+    let slot = sessions.firstOf(key)
+    if (slot === NO_SLOT && this.#someAreElsewhere) slot = this.#load(key)
+    while (slot !== NO_SLOT) {
+      const next = sessions.nextOf(slot)
+      if (sessions.endOf(slot) - 1 <= time) this.#end(slot, key)
+      else if (sessions.isWaitingFor(slot, time)) this.#waitFor(slot)
+      slot = next
+    }
+  }
+
+  #end(slot: number, key: Key): void {
+    const { operator, failures, outputs } = this.#options
+    const sessions = this.#sessions
+    const window = { start: sessions.startOf(slot), end: sessions.endOf(slot) }
+    const close = (): unknown => operator.close(sessions.column, slot, key, window)
+    let closed: { readonly value: unknown } | undefined
+    try {
+      closed = { value: close() }
+    } catch (error) {
+      const failure = { error, key, value: sessions.column.get(slot) }
+      closed = failures.recover(this.name, failure, close)
+    }
+    const wasStored = sessions.has(slot, STORED)
+    const left = sessions.close(slot)
+    if (left !== NO_SLOT) this.#noteDirty(left)
+    else if (wasStored) this.#removed.add(key)
+    if (closed === undefined) return
+    this.fired += 1
+    outputs.main(closed.value, window.end - 1, key)
+  }
+
+  // ── commit and room ────────────────────────────────────────────────────────────────────────────
+
+  #rowKey(key: Key): Uint8Array {
+    return actorRowKey(this.#options.number, encodeKey(key))
+  }
+
+  /** Reads a key's sessions from the store; the first of them, or -1. */
+  #load(key: Key): number {
+    if (this.#removed.has(key) || this.#removing.has(key)) return NO_SLOT
+    const bytes = this.#options.store.get('state', this.#rowKey(key))
+    if (bytes === undefined) return NO_SLOT
+    const what = `the sessions of key ${JSON.stringify(key)} of operator '${this.name}'`
+    const sessions = this.#sessions
+    let first = NO_SLOT
+    const [stored] = decodeRow(bytes, what).value as [readonly StoredSession[]]
+    for (const [start, end, accumulator] of stored) {
+      const slot = sessions.open(key, first, start, end)
+      first = slot
+      sessions.column.set(slot, accumulator)
+      sessions.mark(slot, STORED)
+    }
+    return first
+  }
+
+  write(writer: StoreWriter, epoch: number): void {
+    for (const key of this.#removed) writer.remove('state', this.#rowKey(key))
+    this.#removing = this.#removed
+    this.#removed = new Set()
+    const sessions = this.#sessions
+    let [rows, bytes] = [0, 0]
+    for (const slot of this.#dirty) {
+      // Ended, or written already with another session of its key.
+      if (!sessions.has(slot, DIRTY)) continue
+      const key = sessions.keyOf(slot) as Key
+      const row = encodeRow([this.#stored(slot, key)], epoch)
+      writer.put('state', this.#rowKey(key), row)
+      rows += 1
+      bytes += row.length
+    }
+    if (rows > 0) this.#rowBytes = bytes / rows
+    this.#dirty = []
+    this.#options.timers.write(writer, epoch)
+  }
+
+  /** The sessions of a slot's key as they are stored: nearly always it has one. */
+  #stored(only: number, key: Key): readonly StoredSession[] {
+    const sessions = this.#sessions
+    const stored: StoredSession[] = []
+    const isOnly = !sessions.has(only, SEVERAL)
+    for (
+      let slot = isOnly ? only : sessions.firstOf(key);
+      slot !== NO_SLOT;
+      slot = sessions.nextOf(slot)
+    ) {
+      stored.push([sessions.startOf(slot), sessions.endOf(slot), sessions.column.get(slot)])
+      sessions.unmark(slot, DIRTY)
+      sessions.mark(slot, STORED)
+    }
+    return stored
+  }
+
+  /** Drops keys that did not change since they were last looked at (N1): a hand goes round over the slots. */
+  evict(_committedEpoch: number): void {
+    this.#removing = new Set()
+    const sessions = this.#sessions
+    for (let toLookAt = sessions.slots; toLookAt > 0 && this.#isOverFull; toLookAt--) {
+      this.#hand = (this.#hand + 1) % sessions.slots
+      const key = sessions.keyOf(this.#hand)
+      if (key === undefined || this.#wasUsed(key)) continue
+      this.#someAreElsewhere = true
+      for (let slot = sessions.firstOf(key); slot !== NO_SLOT; slot = sessions.close(slot));
+    }
+  }
+
+  get #isOverFull(): boolean {
+    const { entriesMax, bytesMax } = this.#options.limits
+    const { size } = this.#sessions
+    return size > entriesMax || size * (SESSION_BYTES + this.#rowBytes * BYTES_GROWTH) > bytesMax
+  }
+
+  /** Whether a key has changed since it was last asked; then it stays for now. */
+  #wasUsed(key: Key): boolean {
+    const sessions = this.#sessions
+    let wasUsed = false
+    for (let slot = sessions.firstOf(key); slot !== NO_SLOT; slot = sessions.nextOf(slot)) {
+      if (sessions.has(slot, DIRTY | RECENT)) wasUsed = true
+      sessions.unmark(slot, RECENT)
+    }
+    return wasUsed
+  }
+}
