@@ -17,6 +17,7 @@ const PLACES = ['sources.*', ...SINKS]
 export const PATH_FIELDS: readonly PathField[] = [
   { path: 'job' },
   { path: 'state' },
+  { path: 'snapshots.to' },
   { path: 'sources.*.generator.module' },
   ...PLACES.flatMap((place) => [
     { path: `${place}.file.path` },

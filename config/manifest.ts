@@ -19,7 +19,7 @@ const jobName = z
 
 const commit = section({
   every: duration(
-    'The longest an epoch stays open; drained inputs commit at once. Default: 100ms live, 1s in batch.',
+    'The longest an epoch stays open; drained inputs commit at once. Default: 100ms live, 5s in batch.',
     { atLeast: '1ms', atMost: '1h' },
   ).optional(),
   records: count('An epoch is committed after this many records.', 1).default(2_000_000),
@@ -81,6 +81,17 @@ const limits = section({
   }))
   .meta({ description: 'Bounds of what the job takes in.' })
 
+const snapshots = section({
+  to: path('Folder that keeps them, best on another disk; made when it is not there.'),
+  every: duration('Time from one to the next; without it, only those that are asked for.', {
+    atLeast: '10ms',
+    atMost: '7d',
+  }).optional(),
+  keep: count('So many of the newest are kept.', 1, 10_000).default(3),
+})
+  .transform(({ to, every, keep }) => ({ to, everyMs: every, keep }))
+  .meta({ description: 'Copies of the state from which the job can start again anywhere.' })
+
 const operator = section({
   onError: z
     .union([z.literal('fail'), z.strictObject({ deadLetterAfter: z.int().min(1).max(1000) })], {
@@ -113,6 +124,7 @@ export const manifestSchema = section({
     .enum(['local'])
     .meta({ description: 'local: a commit counts when it is on this disk.' })
     .default('local'),
+  snapshots: snapshots.optional(),
   limits: limits.prefault({}),
   operators: z
     .record(z.string().min(1), operator)
@@ -143,8 +155,8 @@ type DeepReadonly<Value> =
 /** A checked manifest: defaults filled in, units resolved, paths absolute (by load-manifest). */
 export type ResolvedManifest = DeepReadonly<z.output<typeof manifestSchema>>
 
-/** Live, results are to be out soon; in batch nobody waits for them, and fewer commits cost less. */
-const COMMIT_EVERY_MS = { live: 100, batch: 1_000 } as const
+/** Live, results are to be out soon. In batch nobody waits for them, and what comes and goes within an epoch is never written. */
+const COMMIT_EVERY_MS = { live: 100, batch: 5_000 } as const
 
 /** When epochs end in a mode. */
 export function commitLimits({ commit: written }: ResolvedManifest, runMode: 'live' | 'batch') {

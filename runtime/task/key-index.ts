@@ -81,6 +81,12 @@ export class KeyIndex {
     table[2 * gap + 1] = 0
   }
 
+  clear(): void {
+    this.#others.clear()
+    if (this.#count > 0) this.#table.fill(0)
+    this.#count = 0
+  }
+
   #home(key: number): number {
     return Math.imul(key, SPREAD) >>> this.#shift
   }

@@ -44,6 +44,9 @@ export interface SliceHostOptions {
 const SLOT_BYTES = 80
 /** A value in memory takes about this many times its encoded bytes. */
 const BYTES_GROWTH = 4
+/** How many emptied slices are kept to be used again, and how large they may be. */
+const SPARE_MAX = 8
+const SPARE_SLOTS_MAX = 4_096
 /** The only cell of a key: its windows. */
 const CELL = 0
 
@@ -59,6 +62,8 @@ export class SliceHost implements Host {
   #slice: Slice | undefined
   #start: Timestamp = Number.NaN
   #lastTime: Timestamp = Number.NaN
+  /** Emptied slices to use again. */
+  readonly #spare: Slice[] = []
   #removals: Uint8Array[] = []
   #slots = 0
   /** Mean bytes of a row as last written; what the bound of memory is estimated by. */
@@ -109,7 +114,8 @@ export class SliceHost implements Host {
     const { operator, mayHaveStored, timers } = this.#options
     const window = { start: this.#start, end: this.#lastTime + 1 }
     const isElsewhere = mayHaveStored && timers.hasEarlier(this.#lastTime)
-    const slice = new Slice(window, operator.columns(), isElsewhere)
+    const slice = this.#spare.pop() ?? new Slice(window, operator.columns(), isElsewhere)
+    slice.reuse(window, isElsewhere)
     this.#slices.set(this.#lastTime, slice)
     this.#slice = slice
     return slice
@@ -155,7 +161,11 @@ export class SliceHost implements Host {
     )
     if (again !== undefined) return true
     // A slot that was made for this record alone never came to be; its timer finds nothing.
-    if (!slice.has(slot, DIRTY | STORED)) this.#closeSlot(slice, slot)
+    if (!slice.has(slot, DIRTY | STORED)) {
+      this.#closeSlot(slice, slot)
+      // The key may come again (P2): then with a slot and a timer of its own.
+      slice.slots.delete(key)
+    }
     return false
   }
 
@@ -211,9 +221,12 @@ export class SliceHost implements Host {
     // What is over has been handed on whole: its timers fire in order of time.
     for (const [lastTime, slice] of this.#slices) {
       if (lastTime > upTo || lastTime >= timers.nextTime) continue
-      this.#slots -= slice.slots.size
+      this.#slots -= slice.openCount
       this.dirtyCount -= slice.dirty.length
       this.#slices.delete(lastTime)
+      if (this.#spare.length < SPARE_MAX && slice.keys.length <= SPARE_SLOTS_MAX) {
+        this.#spare.push(slice)
+      }
       if (this.#slice === slice) this.#forgetSlice()
     }
     return isAll
@@ -269,8 +282,7 @@ export class SliceHost implements Host {
     if (slice.has(slot, STORED)) this.#removals.push(this.#rowKey(slice, slot))
     slice.mark(slot, CLOSED)
     slice.unmark(slot, STORED)
-    // The key may come again (P2): then with a slot and a timer of its own.
-    slice.slots.delete(slice.keys[slot] as Key)
+    slice.openCount -= 1
     this.#slots -= 1
   }
 
@@ -316,7 +328,7 @@ export class SliceHost implements Host {
       thin.unmark(to, RECENT)
       if (thin.has(to, DIRTY)) thin.dirty.push(to)
     }
-    this.#slots -= slice.slots.size - thin.slots.size
+    this.#slots -= slice.openCount - thin.openCount
     return thin
   }
 }

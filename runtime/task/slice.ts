@@ -14,7 +14,7 @@ export const RECENT = 4
 export const CLOSED = 8
 
 export class Slice {
-  readonly window: Window
+  window: Window
   readonly column: Column
   /** Whether the store may have rows of keys that have no slot here. */
   someAreElsewhere: boolean
@@ -24,11 +24,24 @@ export class Slice {
   flags = new Uint8Array(64)
   /** Slots to write with the next commit. */
   dirty: number[] = []
+  /** Slots that are not closed. */
+  openCount = 0
 
   constructor(window: Window, column: Column, someAreElsewhere: boolean) {
     this.window = window
     this.column = column
     this.someAreElsewhere = someAreElsewhere
+  }
+
+  /** Empties the slice for another window: small ones come and go by the thousand. */
+  reuse(window: Window, someAreElsewhere: boolean): void {
+    this.window = window
+    this.someAreElsewhere = someAreElsewhere
+    this.slots.clear()
+    this.flags.fill(0, 0, this.keys.length)
+    this.keys.length = 0
+    this.dirty = []
+    this.openCount = 0
   }
 
   /** The last time inside. */
@@ -41,6 +54,7 @@ export class Slice {
     const slot = this.keys.length
     this.slots.set(key, slot)
     this.keys.push(key)
+    this.openCount += 1
     if (slot >= this.flags.length) {
       const grown = new Uint8Array(this.flags.length * 4)
       grown.set(this.flags)
