@@ -88,6 +88,11 @@ const ARROWS: readonly Arrow[] = [
     why: 'state knows bytes and rows: what decides about them is above',
   },
   {
+    from: 'runtime/snapshot',
+    to: [edge('snapshot|state'), ERRORS, NODE, /^runtime\/task\/meta\.ts$/],
+    why: 'a snapshot knows stores and their rows: what becomes of sources and sinks is above',
+  },
+  {
     from: 'runtime/log',
     to: [edge('log'), ERRORS, NODE, /^runtime\/state\/crc32\.ts$/, /^(lmdb|nats)$/],
     why: 'a log knows messages and nothing of what is in them',
@@ -101,6 +106,17 @@ const ARROWS: readonly Arrow[] = [
     from: 'runtime/sink',
     to: [edge('sink|log'), OPERATORS, ERRORS, INTERFACES, NODE],
     why: 'a sink writes rows of an outbox: what made them is above',
+  },
+  {
+    from: 'runtime/explain',
+    to: [
+      /^runtime\/(explain|time|pipeline)\//,
+      /^runtime\/state\/(store|state-entry|key-codec)\.ts$/,
+      /^runtime\/task\/(meta|input-status|time-places)\.ts$/,
+      OPERATORS,
+      ERRORS,
+    ],
+    why: 'an explanation follows from committed rows and the graph: let runtime/job open what it reads',
   },
   {
     from: 'runtime/testing',

@@ -24,6 +24,18 @@ export function lasted(elapsedMs: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+/** A size: `512 B`, `8.4 MB`. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`
+  const [unit, size] = BYTE_UNITS.find(([, upTo]) => bytes < upTo * 1_000) ?? ['GB', 1_000_000_000]
+  return `${(bytes / size).toFixed(1)} ${unit}`
+}
+
+const BYTE_UNITS = [
+  ['kB', 1_000],
+  ['MB', 1_000_000],
+] as const
+
 /** A bound as a manifest has it, rounded up: `800ms`, `12s`, `3m`, `30h`, `12d`. */
 export function boundText(boundMs: number): string {
   const [unit, unitMs] = BOUND_UNITS.find(([, , upToMs]) => boundMs <= upToMs) ?? ['d', 86_400_000]

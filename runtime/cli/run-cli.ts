@@ -16,6 +16,7 @@ import type { ExitCode } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { LOG_LEVELS } from './log-level.ts'
 import type { LogLevel } from './log-level.ts'
+import type { ExplainFlags } from './explain.ts'
 import type { PlanFlags } from './plan.ts'
 import { errorText } from './print-error.ts'
 import type { PublisherOptions } from './publisher.ts'
@@ -75,6 +76,8 @@ async function buildProgram(context: Context): Promise<Command> {
   addChecks(add, context)
   addPublish(add, context)
   addState(program, context)
+  addSnapshot(program, context)
+  addExplain(program, context)
   return program
 }
 
@@ -99,6 +102,17 @@ function addRun(add: AddCommand, { io, services, outcome }: Context): void {
       new Option('--mode <mode>', 'go on for ever, or end at the end').choices(['live', 'batch']),
     )
     .option('--overwrite', 'let a fresh state replace output files that are there')
+    .option(
+      '--restore <snapshot>',
+      "where a folder without a state starts: 'latest', an id, 'none'",
+    )
+    .option('--as <job>', "go on from another job's snapshot, as this job")
+    .addOption(
+      new Option('--results <what>', 'of results that are out and not in the snapshot').choices([
+        'resume',
+        'again',
+      ]),
+    )
     .option('--quiet', 'no progress and no summary')
     .addOption(logLevel())
     .addOption(new Option('--report-imports').hideHelp())
@@ -258,6 +272,71 @@ function addState(program: Command, { io, services, outcome }: Context): void {
     .action(async (job: string, operator: string, flags: ScanFlags) => {
       const { stateScan } = await import('./state.ts')
       outcome.code = await stateScan(io, services, job, operator, flags)
+    })
+}
+
+function addExplain(program: Command, { io, outcome }: Context): void {
+  const explain = program
+    .command('explain')
+    .description('say why a job does not do what one waits for')
+    .copyInheritedSettings(program)
+  withTarget(
+    explain
+      .command('window <job> <operator> <key> <time>')
+      .description(
+        `say why a window has not fired, also while the job runs; <job> is ${JOB}, <key> is '' for windows over all keys, <time> any time inside the window: milliseconds since 1970, or a date`,
+      )
+      .option('--trace', 'print the stack of an error')
+      .copyInheritedSettings(program),
+  )
+    .option('--json', 'as JSON')
+    .action(async (...[job, operator, key, time, flags]: ExplainAction) => {
+      const { explainCommand } = await import('./explain.ts')
+      outcome.code = await explainCommand(io, job, { operator, key, time }, flags)
+    })
+}
+
+type ExplainAction = [job: string, operator: string, key: string, time: string, flags: ExplainFlags]
+
+function addSnapshot(program: Command, { io, outcome }: Context): void {
+  const snapshot = program
+    .command('snapshot')
+    .description('take, show, check, copy and remove snapshots of a job')
+    .copyInheritedSettings(program)
+  const add = (name: string, what: string): Command =>
+    withTarget(
+      snapshot
+        .command(name)
+        .description(`${what}; <job> is ${JOB}`)
+        .option('--trace', 'print the stack of an error')
+        .copyInheritedSettings(program),
+    )
+  const load = (): Promise<typeof import('./snapshot.ts')> => import('./snapshot.ts')
+  add('create <job>', 'take one now, also while the job runs').action(
+    async (job: string, flags: TargetFlags) => {
+      outcome.code = await (await load()).snapshotCreate(io, job, flags)
+    },
+  )
+  add('ls <job>', 'list them, the newest first').action(async (job: string, flags: TargetFlags) => {
+    outcome.code = await (await load()).snapshotLs(io, job, flags)
+  })
+  add('inspect <job> <id>', "print what one says about itself; <id> may be 'latest'").action(
+    async (job: string, id: string, flags: TargetFlags) => {
+      outcome.code = await (await load()).snapshotInspect(io, job, id, flags)
+    },
+  )
+  add('verify <job> [id]', 'check every part of one, or of all').action(
+    async (job: string, id: string | undefined, flags: TargetFlags) => {
+      outcome.code = await (await load()).snapshotVerify(io, job, id, flags)
+    },
+  )
+  add('rm <job> <id>', 'remove one').action(async (job: string, id: string, flags: TargetFlags) => {
+    outcome.code = await (await load()).snapshotRm(io, job, id, flags)
+  })
+  add('copy <job> <id>', 'copy one to another folder')
+    .requiredOption('--to <dir>', 'the folder')
+    .action(async (job: string, id: string, flags: TargetFlags & { readonly to: string }) => {
+      outcome.code = await (await load()).snapshotCopy(io, job, id, flags)
     })
 }
 

@@ -1,6 +1,8 @@
 /** `millrace run`: runs a job until its input ends or somebody stops it. */
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { reasonOf } from '../errors.ts'
+import type { RestoreChoice } from '../job/restore-state.ts'
+import type { ResultsAfter } from '../job/restored-sinks.ts'
 import type { RunLog } from '../job/run-context.ts'
 import { sleep } from '../time/clock.ts'
 import { EXIT } from './exit-codes.ts'
@@ -19,6 +21,9 @@ export interface RunFlags extends TargetFlags {
   readonly mode?: 'live' | 'batch'
   readonly overwrite?: boolean
   readonly quiet?: boolean
+  readonly restore?: string
+  readonly as?: string
+  readonly results?: ResultsAfter
   readonly logLevel: LogLevel
   /** Tells the parent process which modules the job is made of. */
   readonly reportImports?: boolean
@@ -41,16 +46,18 @@ export async function run(
   const { manifest } = target.loaded
   const io = sharingTerminal(fullIo, manifest)
   const log = createLogger(io, flags.logLevel)
+  const mode = flags.mode ?? manifest.mode
   const job = await services.startJob({
     manifest,
     definition: target.definition,
     stateDir: target.stateDir,
-    mode: flags.mode ?? manifest.mode,
+    mode,
     overwrite: flags.overwrite === true,
+    restore: restoreChoice(flags),
     log,
     clock: io.clock,
   })
-  const stopRemembering = rememberOnceOpen(io, job, target, log)
+  const stopRemembering = rememberOnceOpen(io, job, target, { mode, log })
   const hideProgress =
     flags.quiet === true ? undefined : showProgress(io, target.job, () => job.progress())
   const signals = obeySignals(io, job, { quiet: flags.quiet === true })
@@ -67,6 +74,14 @@ export async function run(
     io.out(summaryText(ended, { job: target.job, manifest, workingDir: io.workingDir }))
   }
   return EXIT.ok
+}
+
+function restoreChoice({ restore, as, results }: RunFlags): RestoreChoice {
+  return {
+    ...(restore !== undefined && { from: restore }),
+    ...(as !== undefined && { as }),
+    ...(results !== undefined && { results }),
+  }
 }
 
 /** Results that are printed to the same terminal would be overwritten by a live line. */
@@ -108,13 +123,13 @@ function rememberOnceOpen(
   io: CliIo,
   job: RunningJob,
   target: Target,
-  log: RunLog,
+  { mode, log }: { readonly mode: 'live' | 'batch'; readonly log: RunLog },
 ): () => Promise<void> {
   const over = new AbortController()
   const waiting = (async () => {
     while (!over.signal.aborted && !isOpen(job)) await sleep(io.clock, OPEN_POLL_MS, over.signal)
     if (!isOpen(job)) return
-    await rememberRun(io, target).catch((error: unknown) => {
+    await rememberRun(io, target, mode).catch((error: unknown) => {
       log.warn({ stateDir: target.stateDir }, `cannot write run.json: ${reasonOf(error)}`)
     })
   })()

@@ -6,6 +6,7 @@ import type { ExitCode } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import type { StateEntry, StateReader } from '../state/read-state.ts'
 import type { CliServices } from './services.ts'
+import { keysOf } from './key-argument.ts'
 import { stateDirOf } from './target.ts'
 import type { TargetFlags } from './target.ts'
 
@@ -78,28 +79,16 @@ function checkOperator(reader: StateReader, operator: string): void {
   throw new ConfigError(`the state has no operator '${operator}'; ${hint}`)
 }
 
-/** `17` on a command line may be the number or the text: the number comes first, '"17"' is the text. */
 async function findKey(
   reader: StateReader,
   operator: string,
   written: string,
 ): Promise<StateEntry | undefined> {
-  for (const key of candidatesOf(written)) {
+  for (const key of keysOf(written)) {
     const entry = await reader.get(operator, key)
     if (entry !== undefined) return entry
   }
   return undefined
-}
-
-function candidatesOf(written: string): (string | number)[] {
-  try {
-    const parsed: unknown = JSON.parse(written)
-    if (typeof parsed === 'number') return [parsed, written]
-    if (typeof parsed === 'string') return [parsed, written]
-  } catch {
-    // Not JSON: a text as it is.
-  }
-  return [written]
 }
 
 /** Maps and dates of the state have no JSON of their own. */

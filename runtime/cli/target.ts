@@ -41,7 +41,11 @@ interface RememberedRun {
   readonly manifest: string
   readonly workingDir: string
   readonly set: readonly string[]
+  /** How it ran, where that is known. */
+  readonly mode?: RunMode
 }
+
+type RunMode = 'live' | 'batch'
 
 /**
  * Loads the job behind a manifest or a state folder and checks everything that can be checked.
@@ -110,11 +114,12 @@ export async function stateDirOf(io: CliIo, path: string, flags: TargetFlags): P
 }
 
 /** Remembers in a state folder, which must be there and the job's own, what it is run with. */
-export async function rememberRun(io: CliIo, target: Target): Promise<void> {
+export async function rememberRun(io: CliIo, target: Target, mode?: RunMode): Promise<void> {
   const run: RememberedRun = {
     manifest: resolve(io.workingDir, target.loaded.file),
     workingDir: io.workingDir,
     set: target.set.filter((setting) => !SECRET_SETTING.test(setting)),
+    ...(mode !== undefined && { mode }),
   }
   const file = join(target.stateDir, RUN_FILE)
   await writeFile(`${file}.new`, `${JSON.stringify(run)}\n`, { mode: 0o600 })
@@ -123,6 +128,12 @@ export async function rememberRun(io: CliIo, target: Target): Promise<void> {
 
 /** Secrets are not written down; a state folder that needs them asks for the flag again. */
 const SECRET_SETTING = /password|token|credentials|:\/\/[^/\s]*@/i
+
+/** How the newest run on a state folder ran, where that is known. */
+export async function rememberedMode(stateDir: string): Promise<RunMode | undefined> {
+  const mode = (await rememberedRun(stateDir))?.mode
+  return mode === 'live' || mode === 'batch' ? mode : undefined
+}
 
 async function rememberedRun(stateDir: string): Promise<RememberedRun | undefined> {
   const text = await readFile(join(stateDir, RUN_FILE), 'utf8').catch(() => undefined)

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { commitLimits, type ResolvedManifest } from '../../config/manifest.ts'
-import { ConfigError, reasonOf } from '../errors.ts'
+import { ConfigError, reasonOf, UnavailableError } from '../errors.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
@@ -15,11 +15,15 @@ import { type Clock, systemClock } from '../time/clock.ts'
 import type { TableKind } from '../task/chain.ts'
 import { Lifecycle, type LifeState } from '../task/lifecycle.ts'
 import { NO_COUNTERS } from '../task/meta.ts'
-import { DEAD_LETTER, openTask, type TaskSource } from '../task/open-task.ts'
+import { DEAD_LETTER, openTask, shapeOf, type TaskSource } from '../task/open-task.ts'
 import type { Moment, Task } from '../task/task.ts'
 import { Connections } from './connections.ts'
+import { ControlSocket } from './control-socket.ts'
+import { JobSnapshots, snapshotStoreOf } from './job-snapshots.ts'
 import { eventTimeOf, makeSource } from './make-source.ts'
 import { makeSink, placeOfSink } from './make-sink.ts'
+import { type RestoreChoice, restoreState } from './restore-state.ts'
+import { deadLetterPath } from './restored-sinks.ts'
 import type { RunContext } from './run-context.ts'
 import { lockState } from './state-lock.ts'
 
@@ -31,6 +35,8 @@ export interface RunOptions {
   readonly mode: 'live' | 'batch'
   /** Lets a fresh state empty output files that are not empty. */
   readonly overwrite: boolean
+  /** Which snapshot a folder without a state starts from. */
+  readonly restore?: RestoreChoice
   readonly log: RunContext['log']
   readonly clock?: Clock
   /** Told at each moment of the commit protocol; tests end the process at one. */
@@ -102,13 +108,14 @@ class JobRun {
   readonly #context: RunContext
   readonly #stop = new AbortController()
   readonly #lifecycle: Lifecycle
+  readonly #snapshots: JobSnapshots
   #connections: Connections | undefined
   #inputs: readonly SourceInput[] = []
   /** Records of earlier runs on this state; undefined until the task is open for the first time. */
   #recordsBefore: number | undefined
 
   constructor(options: RunOptions) {
-    const { mode, overwrite, log, clock = systemClock, manifest } = options
+    const { mode, overwrite, log, clock = systemClock, manifest, stateDir } = options
     this.#options = options
     this.#context = { mode, overwrite, log, clock, stop: this.#stop.signal }
     this.#lifecycle = new Lifecycle({
@@ -121,6 +128,14 @@ class JobRun {
           `the job failed and starts again from its last durable epoch: ${reasonOf(error)}`,
         ),
     })
+    this.#snapshots = new JobSnapshots({
+      manifest,
+      job: this.#job,
+      stateDir,
+      context: this.#context,
+      cut: async () => await this.#running().cut(),
+      isRunning: () => this.#lifecycle.state === 'running',
+    })
   }
 
   async run(): Promise<JobSummary> {
@@ -128,7 +143,11 @@ class JobRun {
     const { clock } = this.#context
     const startedAt = clock.monotonic()
     const unlock = lockState(stateDir)
+    let control: ControlSocket | undefined
     try {
+      await this.#restore()
+      control = await this.#openControl()
+      this.#snapshots.start()
       const end = await this.#lifecycle.run()
       return {
         ...this.progress(),
@@ -141,6 +160,8 @@ class JobRun {
         bounds: boundsOf(this.#lifecycle.task?.ingests ?? []),
       }
     } finally {
+      await this.#snapshots.stop()
+      await control?.close()
       await this.#connections?.close()
       unlock()
     }
@@ -149,6 +170,60 @@ class JobRun {
   stop(): void {
     this.#stop.abort()
     this.#lifecycle.stop()
+  }
+
+  /** The name the job goes by. */
+  get #job(): string {
+    const { manifest, definition } = this.#options
+    return manifest.name ?? definition.name
+  }
+
+  /** @throws UnavailableError while it is opened, backs off or ends. */
+  #running(): Task {
+    const { task, state } = this.#lifecycle
+    if (task !== undefined && state === 'running') return task
+    throw new UnavailableError(`the job is not running now but ${state}; try again`)
+  }
+
+  async #restore(): Promise<void> {
+    const { manifest, definition, stateDir, restore = {} } = this.#options
+    const { graph } = definition
+    const sinks = nodesOf(graph, 'sink').map(({ name }) => ({
+      name,
+      section: manifest.sinks.get(name),
+    }))
+    const tables = new Map<string, TableKind>()
+    for (const { name, section } of sinks) {
+      if (section?.kind === 'table') tables.set(name, section.per)
+    }
+    await restoreState({
+      choice: restore,
+      manifest,
+      job: this.#job,
+      shape: shapeOf(graph, {
+        tables,
+        sinks: sinks.map(({ name }) => name).filter((name) => !tables.has(name)),
+        sources: nodesOf(graph, 'source').map(({ name }) => name),
+      }),
+      store: snapshotStoreOf(manifest),
+      stateDir,
+      context: this.#context,
+    })
+  }
+
+  /** A job that cannot be asked runs all the same. */
+  async #openControl(): Promise<ControlSocket | undefined> {
+    const { stateDir } = this.#options
+    try {
+      return await ControlSocket.open(stateDir, {
+        status: () => ({ ...this.progress(), job: this.#job, snapshots: this.#snapshots.status }),
+        stop: () => this.stop(),
+        snapshot: () => this.#snapshots.take(),
+      })
+    } catch (error) {
+      this.#context.log.warn({}, `the job cannot be asked while it runs: ${reasonOf(error)}`)
+      return undefined
+    }
   }
 
   progress(): JobProgress {
@@ -263,7 +338,7 @@ class JobRun {
   }
 
   get #deadLetter() {
-    const path = join(this.#options.stateDir, 'dead-letter.jsonl')
+    const path = deadLetterPath(this.#options.stateDir)
     return (
       this.#options.manifest.deadLetter ?? { kind: 'file' as const, path, format: 'jsonl' as const }
     )

@@ -2,6 +2,9 @@
  * A file of lines. Rows are appended after their epoch is durable; a length counts as taken once it
  * was fsynced. After a restart the file is cut to the committed length and the outbox is appended
  * again, so what a crash left half-written is never seen twice.
+ *
+ * A state that went back to a snapshot makes results again that are in the file already: as far as
+ * the file goes they are compared with it and not written, and the first difference is refused.
  */
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -23,10 +26,12 @@ export interface FileSinkOptions {
   readonly overwrite: boolean
 }
 
-interface FileMemo {
+export interface FileMemo {
   readonly path: string
   /** Bytes that are durably taken. */
   readonly length: number
+  /** Up to here the file holds results that are made again: they are compared with it. */
+  readonly compareTo?: number
   /** CSV: the columns, from the first result on. */
   readonly columns?: readonly string[]
 }
@@ -35,6 +40,7 @@ export class FileSink implements Sink {
   readonly #options: FileSinkOptions
   #file: FileHandle | undefined
   #length = 0
+  #compareTo = 0
   #columns: readonly string[] | undefined
 
   constructor(options: FileSinkOptions) {
@@ -65,7 +71,8 @@ export class FileSink implements Sink {
       this.#check(owner, memo, size)
       this.#length = memo?.length ?? 0
       this.#columns = memo?.columns
-      await file.truncate(this.#length)
+      this.#compareTo = Math.min(memo?.compareTo ?? 0, size)
+      await file.truncate(Math.max(this.#length, this.#compareTo))
       await file.sync()
       if (memo === undefined) await syncFolder(dirname(path))
     } catch (error) {
@@ -96,13 +103,29 @@ export class FileSink implements Sink {
     try {
       const isCsv = this.#options.format === 'csv'
       const chunks = rows.map((row) => (isCsv ? this.#csvOf(row) : row.bytes))
-      await writeAll(file, chunks, this.#length)
+      const known = await this.#knownBytes(file, chunks)
+      await writeAll(file, withoutFirst(chunks, known), this.#length + known)
       for (const chunk of chunks) this.#length += chunk.length
       await file.datasync()
     } catch (error) {
       throw this.#problem(error)
     }
     return { number: lastOf(last), memo: this.#memo() }
+  }
+
+  /** How many of the bytes are in the file already. @throws DataLossError when others are there. */
+  async #knownBytes(file: FileHandle, chunks: readonly Uint8Array[]): Promise<number> {
+    const aheadBytes = this.#compareTo - this.#length
+    if (aheadBytes <= 0) return 0
+    const made = Buffer.concat(chunks).subarray(0, aheadBytes)
+    const found = Buffer.alloc(made.length)
+    await file.read(found, 0, found.length, this.#length)
+    if (found.equals(made)) return made.length
+    const at = made.findIndex((byte, index) => byte !== found[index])
+    const { path } = this.#options
+    throw new DataLossError(
+      `${path} holds results from before the state went back to a snapshot, and those that are made now differ from byte ${this.#length + at} on: ${lineAt(found, at)} is there, ${lineAt(made, at)} was made. Nothing was overwritten. Use --results again to cut the file back to the snapshot, or name another file.`,
+    )
   }
 
   /** The columns are those of the first result ever; the same rows give the same bytes again. */
@@ -126,6 +149,7 @@ export class FileSink implements Sink {
     return {
       path,
       length: this.#length,
+      ...(this.#compareTo > this.#length && { compareTo: this.#compareTo }),
       ...(this.#columns !== undefined && { columns: this.#columns }),
     }
   }
@@ -152,6 +176,13 @@ export class FileSink implements Sink {
     await this.#file?.close()
     this.#file = undefined
   }
+}
+
+/** The line around a byte, as far as people need it. */
+function lineAt(bytes: Buffer, at: number): string {
+  const start = bytes.lastIndexOf(LINE_END, Math.max(0, at - 1)) + 1
+  const end = bytes.indexOf(LINE_END, at)
+  return bytes.toString('utf8', start, Math.min(end < 0 ? bytes.length : end, start + 200))
 }
 
 /** A new file's name is durable once its folder is. */

@@ -6,15 +6,18 @@
  */
 import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type * as Lmdb from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
 import { reasonOf, StateError, UnavailableError } from '../errors.ts'
+import { LmdbView } from './lmdb-view.ts'
 import {
   type Store,
   STORE_TABLES,
   type StoreRange,
   type StoreRow,
   type StoreTable,
+  type StoreView,
   type StoreWriter,
 } from './store.ts'
 
@@ -32,10 +35,13 @@ export class LmdbStore implements Store {
   readonly #root: RootDatabase<Uint8Array, Uint8Array>
   readonly #tables: Readonly<Record<StoreTable, Table>>
   readonly #writer: StoreWriter
+  readonly #folder: string
+  readonly #views = new Set<LmdbView>()
 
   /** @throws StateError when the folder cannot be opened as a store. */
   constructor(folder: string, options: LmdbStoreOptions = {}) {
     const readOnly = options.readOnly ?? false
+    this.#folder = folder
     try {
       if (!readOnly) mkdirSync(folder, { recursive: true })
       this.#root = open({
@@ -116,7 +122,22 @@ export class LmdbStore implements Store {
     }
   }
 
+  view(): StoreView {
+    // What this turn has read so far may be older than the newest commit.
+    this.#root.resetReadTxn()
+    const view: LmdbView = new LmdbView({
+      root: this.#root,
+      tables: this.#tables,
+      file: join(this.#folder, 'data.mdb'),
+      onClose: () => this.#views.delete(view),
+    })
+    this.#views.add(view)
+    return view
+  }
+
   async close(): Promise<void> {
+    // LMDB does not survive a read behind its end.
+    for (const view of this.#views) view.close()
     await this.#root.close()
   }
 }

@@ -11,7 +11,8 @@ import { type EpochRow, readEpochRow, readJobRow, type JobRow } from '../task/me
 import { boundsOf, type SourceBounds } from '../time/bounds.ts'
 import { decodeKey, KEY_GROUPS } from './key-codec.ts'
 import { LmdbStore } from './lmdb-store.ts'
-import { readState } from './state-entry.ts'
+import { keepsSlices, readState } from './state-entry.ts'
+import type { Store } from './store.ts'
 
 export interface StateEntry {
   readonly key: Key
@@ -38,8 +39,26 @@ export interface StateReader {
 
 const SCAN_ROWS = 256
 
+/** A store that is read, and what it says of itself. */
+export interface CommittedState {
+  readonly store: Store
+  readonly job: JobRow
+  readonly last: EpochRow
+  /** Makes durable what was read since; before it is told. */
+  readonly sync: () => Promise<void>
+}
+
 /** @param stateDir the job's state folder. @throws StateError when it holds no state. */
 export async function openStateReader(stateDir: string): Promise<StateReader> {
+  const { store, job, last, sync } = await openCommitted(stateDir)
+  return new LmdbStateReader(store, job, last, sync)
+}
+
+/**
+ * The store of a job, to be read only and closed by who asked.
+ * @throws StateError when the folder holds no state.
+ */
+export async function openCommitted(stateDir: string): Promise<CommittedState> {
   const folder = join(stateDir, 'task-0')
   const file = join(folder, 'data.mdb')
   if (!existsSync(file)) {
@@ -54,8 +73,9 @@ export async function openStateReader(stateDir: string): Promise<StateReader> {
     await store.close()
     throw new StateError(`${stateDir} holds a state that was never committed. Run the job first.`)
   }
-  await syncFile(file)
-  return new LmdbStateReader(store, job, last, () => syncFile(file))
+  const sync = (): Promise<void> => syncFile(file)
+  await sync()
+  return { store, job, last, sync }
 }
 
 /** Committed is not durable (a commit may be on its way to the disk): this makes it so. */
@@ -72,11 +92,11 @@ class LmdbStateReader implements StateReader {
   readonly epoch: number
   readonly job: string
   readonly bounds: readonly SourceBounds[]
-  readonly #store: LmdbStore
+  readonly #store: Store
   readonly #row: JobRow
   readonly #sync: () => Promise<void>
 
-  constructor(store: LmdbStore, row: JobRow, last: EpochRow, sync: () => Promise<void>) {
+  constructor(store: Store, row: JobRow, last: EpochRow, sync: () => Promise<void>) {
     this.#store = store
     this.#row = row
     this.job = row.job
@@ -116,11 +136,15 @@ class LmdbStateReader implements StateReader {
   *#group(operator: string, number: number, group: number): Iterable<StateEntry> {
     let start = Buffer.from([group, number >> 8, number & 255])
     const end = Buffer.from([group, (number + 1) >> 8, (number + 1) & 255])
+    const slices = keepsSlices(this.#operator(operator))
+    let before: Key | undefined
     for (;;) {
       const rows = this.#store.range('state', { start, end, limit: SCAN_ROWS })
       for (const { key: rowKey } of rows) {
-        const key = ownKeyOf(rowKey)
-        if (key === undefined) continue
+        const key = slices ? keyOf(rowKey) : ownKeyOf(rowKey)
+        // Rows of the slices of a key stand together.
+        if (key === undefined || key === before) continue
+        before = key
         const entry = this.#entry(operator, key)
         if (entry !== undefined) yield entry
       }
@@ -150,9 +174,17 @@ class LmdbStateReader implements StateReader {
   }
 }
 
+/** Bytes before the key in a row's key. */
+const HEAD_BYTES = 5
+
 /** The key of a key's own row; undefined for the row of an entry. */
 function ownKeyOf(rowKey: Uint8Array): Key | undefined {
-  const row = Buffer.from(rowKey)
-  const length = row.readUInt16BE(3)
-  return row.length === 5 + length ? decodeKey(row.subarray(5)) : undefined
+  return rowKey.length === HEAD_BYTES + keyLengthOf(rowKey) ? keyOf(rowKey) : undefined
 }
+
+/** The key that a row is of, its own or that of an entry. */
+function keyOf(rowKey: Uint8Array): Key {
+  return decodeKey(rowKey.subarray(HEAD_BYTES, HEAD_BYTES + keyLengthOf(rowKey)))
+}
+
+const keyLengthOf = (rowKey: Uint8Array): number => Buffer.from(rowKey).readUInt16BE(3)

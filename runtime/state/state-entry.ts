@@ -31,7 +31,8 @@ export interface StoredOperator {
 }
 
 /**
- * The committed state of a key, or undefined when the store has none.
+ * The committed state of a key, or undefined when the store has none. Slices of windows are a map from
+ * their start to what they have come to.
  * @throws StateError when a row is damaged.
  */
 export function readState(
@@ -41,6 +42,7 @@ export function readState(
   key: Key,
 ): StoredState | undefined {
   const rowKey = actorRowKey(number, encodeKey(key))
+  if (keepsSlices({ cells })) return slicesOf(store, name, rowKey, key)
   const bytes = store.get('state', rowKey)
   if (bytes === undefined) return undefined
   const what = `the state of key ${JSON.stringify(key)} of operator '${name}'`
@@ -53,6 +55,31 @@ export function readState(
     return { name: cell.slice(0, colon), kind, content }
   })
   return { cells: stored, epoch }
+}
+
+/** What the job row says of an operator that keeps slices of windows: a row for each key and slice, none of the key's own. */
+const SLICES = 'slices:slices'
+
+/** Whether an operator keeps slices of windows. */
+export const keepsSlices = ({ cells }: Pick<StoredOperator, 'cells'>): boolean =>
+  cells[0] === SLICES
+
+function slicesOf(
+  store: Store,
+  name: string,
+  rowKey: Uint8Array,
+  key: Key,
+): StoredState | undefined {
+  let newest = 0
+  const slices = store.range('state', entryRange(rowKey, 0)).map((row): Entry => {
+    const start = entryOf(row.key, rowKey)
+    const what = `the window ${String(start)} of key ${JSON.stringify(key)} of operator '${name}'`
+    const { value, epoch } = decodeRow(row.value, what)
+    newest = Math.max(newest, epoch)
+    return [start, value]
+  })
+  if (slices.length === 0) return undefined
+  return { cells: [{ name: 'slices', kind: 'map', content: slices }], epoch: newest }
 }
 
 function contentOf(kind: CellKind, inline: unknown, rows: () => Entry[]): unknown {

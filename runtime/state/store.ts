@@ -36,11 +36,32 @@ export interface StoreRange {
   readonly limit?: number
 }
 
-export interface Store {
+/** Reads rows: the newest committed ones of a store, or those of a view. */
+export interface StoreReader {
   /** The value under a key as committed, or undefined. The bytes belong to the caller. */
   get(table: StoreTable, key: Uint8Array): Uint8Array | undefined
   /** Rows in the byte order of their keys, as committed. */
   range(table: StoreTable, range: StoreRange): StoreRow[]
+}
+
+/**
+ * What was committed when the view was opened, whatever is committed after. A store keeps all of it as
+ * long as the view is open, so it is closed soon. Reading throws UnavailableError once it is closed.
+ */
+export interface StoreView extends StoreReader {
+  /** The same as the bytes of a file, where a store is one. */
+  readonly pages?: StorePages
+  close(): void
+}
+
+/** A store's file as it was: copied to another place, it opens there as that store. */
+export interface StorePages {
+  readonly length: number
+  /** Fills `into` with the bytes from `position` on. @throws UnavailableError when the view is closed. */
+  read(into: Uint8Array, position: number): Promise<void>
+}
+
+export interface Store extends StoreReader {
   /** How many rows a table holds. */
   count(table: StoreTable): number
   /**
@@ -48,6 +69,11 @@ export interface Store {
    * Resolves when it is committed; at most one commit is in flight at a time.
    */
   commit(write: (writer: StoreWriter) => void): Promise<void>
+  /**
+   * A frozen view of what is committed, opened at once. Called while no commit is in flight. Closing
+   * the store ends it.
+   */
+  view(): StoreView
   /** Resolves when every commit that has resolved so far is durable. After a rejection: reopen. */
   flushed(): Promise<void>
   close(): Promise<void>

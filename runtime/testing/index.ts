@@ -1,5 +1,6 @@
 /** The test kit: what a test of a job imports. */
 export { type CrashOptions, testJob, type TestJob } from './test-job.ts'
+export type { Cause, Explanation, Verdict } from '../explain/explanation.ts'
 export type { TestChanges, TestEventTime, TestOptions } from './test-options.ts'
 export { type Moment, MOMENTS } from '../task/task.ts'
 export type { DeadLetter } from '../task/dead-letter.ts'

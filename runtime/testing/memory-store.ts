@@ -8,6 +8,7 @@ import {
   type StoreRange,
   type StoreRow,
   type StoreTable,
+  type StoreView,
   type StoreWriter,
 } from '../state/store.ts'
 
@@ -95,6 +96,19 @@ export class MemoryStore implements Store {
 
   count(table: StoreTable): number {
     return this.#visible[table].size
+  }
+
+  view(): StoreView {
+    const disk = new MemoryDisk()
+    for (const name of STORE_TABLES) {
+      for (const [key, row] of this.#visible[name]) disk.durable[name].set(key, row)
+    }
+    const frozen = new MemoryStore(disk)
+    return {
+      get: (table, key) => frozen.get(table, key),
+      range: (table, range) => frozen.range(table, range),
+      close: () => undefined,
+    }
   }
 
   async commit(write: (writer: StoreWriter) => void): Promise<void> {

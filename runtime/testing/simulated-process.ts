@@ -97,6 +97,7 @@ export class SimulatedProcess {
       get: (table, key) => store.get(table, key),
       range: (table, range) => store.range(table, range),
       count: (table) => store.count(table),
+      view: () => store.view(),
       commit: (write) => this.#mortal(() => store.commit(write)),
       flushed: () =>
         this.#mortal(async () => {

@@ -1,12 +1,15 @@
 /** Everything around a job in a test: what outlives its processes, and the process that lives now. */
 import type { Key } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
-import { ConfigError, UnavailableError } from '../errors.ts'
+import { ConfigError, StateError, UnavailableError } from '../errors.ts'
+import { explain } from '../explain/explain.ts'
+import type { Explanation } from '../explain/explanation.ts'
+import { readFacts } from '../explain/read-facts.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { readState } from '../state/state-entry.ts'
 import type { Store } from '../state/store.ts'
-import { readJobRow } from '../task/meta.ts'
+import { readEpochRow, readJobRow } from '../task/meta.ts'
 import { DEAD_LETTER } from '../task/open-task.ts'
 import type { Moment } from '../task/task.ts'
 import { systemClock } from '../time/clock.ts'
@@ -209,6 +212,23 @@ export class SimulatedWorld {
   /** The store as the newest commit left it. */
   store(): Store {
     return new MemoryStore(this.#disk)
+  }
+
+  /** Why a window has not fired, as of the newest commit. */
+  explainWindow(operator: string, key: Key, time: Timestamp): Explanation {
+    const store = this.store()
+    const [job, last] = [readJobRow(store), readEpochRow(store)]
+    if (job === undefined || last === undefined) throw new StateError('nothing was committed yet')
+    const { graph } = this.#definition
+    const eventTimes = new Map(
+      nodesOf(graph, 'source').map(({ name, time: of, watermarks }) => [
+        name,
+        eventTimeOf(this.#options.eventTime?.[name] ?? {}, of, watermarks),
+      ]),
+    )
+    const now = this.clock.now()
+    const facts = { graph, store, job, last, eventTimes, now, isRunning: true }
+    return explain(readFacts(facts, { operator, keys: [key], time }))
   }
 
   state(operator: string, key: Key): Record<string, unknown> | undefined {

@@ -13,6 +13,7 @@ import type { Key } from '../../operators/operator.ts'
 import type { Duration, Timestamp } from '../../operators/time.ts'
 import { milliseconds } from '../../operators/time.ts'
 import { ConfigError } from '../errors.ts'
+import type { Explanation } from '../explain/explanation.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import type { DeadLetter } from '../task/dead-letter.ts'
 import { type Counters, NO_COUNTERS, readEpochRow } from '../task/meta.ts'
@@ -189,6 +190,16 @@ export class TestJob {
   async state(operator: string, key: Key): Promise<Record<string, unknown> | undefined> {
     await this.settled()
     return this.#world.state(operator, key)
+  }
+
+  /**
+   * Why a window of a key has not fired, or that it has: as `millrace explain window` says it.
+   * @param time any time inside the window.
+   * @throws ConfigError when the job has no such operator, or one without windows.
+   */
+  async explainWindow(operator: string, key: Key, time: Timestamp): Promise<Explanation> {
+    await this.settled()
+    return this.#world.explainWindow(operator, key, time)
   }
 
   /** Records taken, late records, dead letters and windows fired, since the state was created. */

@@ -18,7 +18,16 @@ afterEach(() => project.remove())
 describe('the command line itself', () => {
   test('explains commands and exit codes', async () => {
     expect(await cli.run('--help')).toBe(0)
-    for (const command of ['run', 'dev', 'validate', 'plan', 'publish', 'state', 'doctor']) {
+    for (const command of [
+      'run',
+      'dev',
+      'validate',
+      'plan',
+      'publish',
+      'state',
+      'explain',
+      'doctor',
+    ]) {
       expect(cli.out).toMatch(new RegExp(`^  ${command} `, 'm'))
     }
     expect(cli.out).toMatch(/Exit codes:\n  0 {4}done/)

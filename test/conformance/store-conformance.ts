@@ -73,6 +73,22 @@ export function storeConformance(name: string, make: () => Promise<StoreFixture>
       expect(text(store.get('meta', bytes('m')))).toBe('after')
     })
 
+    it('gives a view that stays as it was, whatever is committed after', async () => {
+      await put('state', 'a', 'before')
+      await put('meta', 'm', 'before')
+      const view = store.view()
+      await put('state', 'a', 'after')
+      await put('state', 'b', 'after')
+      await store.commit((writer) => writer.remove('meta', bytes('m')))
+      await store.flushed()
+      const seen = view.range('state', ALL).map(({ key, value }) => `${text(key)}=${text(value)}`)
+      expect(seen).toEqual(['a=before'])
+      expect(text(view.get('meta', bytes('m')))).toBe('before')
+      expect(view.get('state', bytes('b'))).toBeUndefined()
+      expect(rows('state')).toEqual(['a=after', 'b=after'])
+      view.close()
+    })
+
     it('keeps the last of several writes of a key in one commit', async () => {
       await store.commit((writer) => {
         writer.put('state', bytes('a'), bytes('1'))

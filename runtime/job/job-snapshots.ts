@@ -1,0 +1,158 @@
+/** The snapshots of a running job: when they are taken, of what, and what is kept. */
+import type { ResolvedManifest } from '../../config/manifest.ts'
+import { ConfigError, reasonOf, UnavailableError } from '../errors.ts'
+import type { FileMemo } from '../sink/file-sink.ts'
+import { FolderStore } from '../snapshot/folder-store.ts'
+import { collectTorn, keepNewest } from '../snapshot/retention.ts'
+import { bytesOf, type SnapshotManifest } from '../snapshot/snapshot.ts'
+import { SnapshotSchedule, type SnapshotStatus } from '../snapshot/snapshot-schedule.ts'
+import type { SnapshotStore } from '../snapshot/snapshot-store.ts'
+import {
+  type GrowingFile,
+  idOfCuts,
+  type TaskCut,
+  takeSnapshot,
+} from '../snapshot/take-snapshot.ts'
+import type { Cut } from '../task/cut.ts'
+import { readEpochRow, readJobRow } from '../task/meta.ts'
+import { DEAD_LETTER } from '../task/open-task.ts'
+import { DEAD_LETTER_FILE, deadLetterPath } from './restored-sinks.ts'
+import type { RunContext } from './run-context.ts'
+
+/** Where a job's snapshots are; undefined when its manifest does not say. */
+export function snapshotStoreOf({ snapshots }: ResolvedManifest): SnapshotStore | undefined {
+  return snapshots === undefined ? undefined : new FolderStore(snapshots.to)
+}
+
+export interface JobSnapshotsOptions {
+  readonly manifest: ResolvedManifest
+  readonly job: string
+  readonly stateDir: string
+  readonly context: Pick<RunContext, 'clock' | 'log'>
+  /** Ends an epoch and gives a view of its end. @throws UnavailableError when the task does not run. */
+  readonly cut: () => Promise<Cut>
+  readonly isRunning: () => boolean
+}
+
+export class JobSnapshots {
+  readonly #options: JobSnapshotsOptions
+  readonly #store: SnapshotStore | undefined
+  readonly #schedule: SnapshotSchedule
+  readonly #over = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+  /** The newest epoch that a snapshot of this run holds. */
+  #epoch = 0
+  #hasCollected = false
+
+  constructor(options: JobSnapshotsOptions) {
+    const { manifest, context } = options
+    this.#options = options
+    this.#store = snapshotStoreOf(manifest)
+    this.#schedule = new SnapshotSchedule({
+      everyMs: manifest.snapshots?.everyMs,
+      clock: context.clock,
+      isRunning: options.isRunning,
+      take: () => this.#take(),
+      onTaken: (taken, elapsedMs) =>
+        context.log.info(
+          { snapshot: taken.id, bytes: bytesOf(taken), elapsedMs: Math.round(elapsedMs) },
+          'a snapshot was taken',
+        ),
+      onFailed: (reason, failures, nextMs) =>
+        context.log.error(
+          { failures, nextMs },
+          `no snapshot could be taken, the job goes on without; trying again in ${Math.round(nextMs / 1000)} s: ${reason}`,
+        ),
+    })
+  }
+
+  get status(): SnapshotStatus {
+    return this.#schedule.status
+  }
+
+  start(): void {
+    this.#running = this.#schedule.run(this.#over.signal)
+  }
+
+  /** Gives up what is being taken. */
+  async stop(): Promise<void> {
+    this.#over.abort()
+    await this.#running
+  }
+
+  /** Takes one now. @throws ConfigError without a place for it; UnavailableError. */
+  async take(): Promise<SnapshotManifest | 'unchanged'> {
+    return (await this.#schedule.take()) ?? 'unchanged'
+  }
+
+  async #take(): Promise<SnapshotManifest | undefined> {
+    const { job, stateDir, cut } = this.#options
+    const store = this.#store
+    if (store === undefined) {
+      throw new ConfigError(
+        `the manifest does not say where snapshots are kept: add snapshots: {to: …}, and start the job again`,
+      )
+    }
+    const { epoch, view } = await cut()
+    try {
+      const cuts: TaskCut[] = [{ task: '0', epoch, view }]
+      // Nothing has come since the newest one.
+      if (epoch === this.#epoch || (await store.list()).includes(idOfCuts(job, cuts)))
+        return undefined
+      const { clock } = this.#options.context
+      const createdAt = readJobRow(view)?.createdAt
+      await this.#collect(store, createdAt)
+      const files = growingFiles(cuts, stateDir)
+      const taken = await this.#finish(
+        takeSnapshot({ job, cuts, files, store, clock, signal: this.#over.signal }),
+      )
+      this.#epoch = epoch
+      await this.#keep(store)
+      return taken
+    } finally {
+      view.close()
+    }
+  }
+
+  /** What a snapshot that failed has left is collected before the next. */
+  async #finish(taking: Promise<SnapshotManifest>): Promise<SnapshotManifest> {
+    try {
+      return await taking
+    } catch (error) {
+      this.#hasCollected = false
+      throw error
+    }
+  }
+
+  /** What a killed run, or one that failed, has begun: this process holds the state, so it is over. */
+  async #collect(store: SnapshotStore, stateCreatedAt: number | undefined): Promise<void> {
+    if (this.#hasCollected) return
+    const { job, context } = this.#options
+    const now = context.clock.now()
+    const collected = await collectTorn(store, { job, stateCreatedAt, now })
+    this.#hasCollected = true
+    for (const id of collected) {
+      context.log.info({ snapshot: id }, 'a snapshot that was never finished was removed')
+    }
+  }
+
+  /** The snapshot is there: what is old is removed now or next time. */
+  async #keep(store: SnapshotStore): Promise<void> {
+    const { job, manifest, context } = this.#options
+    try {
+      await keepNewest(store, job, manifest.snapshots?.keep ?? 1)
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+      context.log.warn({}, `old snapshots could not be removed: ${reasonOf(error)}`)
+    }
+  }
+}
+
+/** Files of the state folder that belong to the state, as far as they were written at the cut. */
+export function growingFiles(cuts: readonly TaskCut[], stateDir: string): GrowingFile[] {
+  const path = deadLetterPath(stateDir)
+  const memos = cuts.map(({ view }) => readEpochRow(view)?.sinks[DEAD_LETTER]?.memo as FileMemo)
+  return memos
+    .filter((memo) => memo?.path === path)
+    .map(({ length }) => ({ name: DEAD_LETTER_FILE, path, length }))
+}

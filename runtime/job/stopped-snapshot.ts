@@ -1,0 +1,63 @@
+/** A snapshot of a job that does not run: its state is as its last run left it. */
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ResolvedManifest } from '../../config/manifest.ts'
+import { StateError } from '../errors.ts'
+import { holdsState, taskFolderName } from '../snapshot/restore-snapshot.ts'
+import type { SnapshotManifest } from '../snapshot/snapshot.ts'
+import { LmdbStore } from '../state/lmdb-store.ts'
+import type { Cut } from '../task/cut.ts'
+import { readEpochRow } from '../task/meta.ts'
+import { JobSnapshots } from './job-snapshots.ts'
+import type { RunContext } from './run-context.ts'
+import { lockState } from './state-lock.ts'
+
+export interface StoppedSnapshotOptions {
+  readonly manifest: ResolvedManifest
+  readonly job: string
+  readonly stateDir: string
+  readonly context: Pick<RunContext, 'clock' | 'log'>
+}
+
+/** @throws StateError when a process holds the state, or there is none; UnavailableError. */
+export async function snapshotStopped(
+  options: StoppedSnapshotOptions,
+): Promise<SnapshotManifest | 'unchanged'> {
+  const { stateDir } = options
+  const unlock = lockState(stateDir)
+  try {
+    if (!(await holdsState(stateDir))) {
+      throw new StateError(`${stateDir} holds no state. Run the job first.`)
+    }
+    const folder = join(stateDir, taskFolderName('0'))
+    const store = new LmdbStore(folder)
+    try {
+      await syncFile(join(folder, 'data.mdb'))
+      const snapshots = new JobSnapshots({
+        ...options,
+        cut: () => cutOf(store),
+        isRunning: () => false,
+      })
+      return await snapshots.take()
+    } finally {
+      await store.close()
+    }
+  } finally {
+    unlock()
+  }
+}
+
+async function cutOf(store: LmdbStore): Promise<Cut> {
+  const view = store.view()
+  return await Promise.resolve({ epoch: readEpochRow(view)?.epoch ?? 0, view })
+}
+
+/** What a killed process has committed last may not be on the disk yet. */
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+}

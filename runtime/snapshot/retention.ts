@@ -1,0 +1,47 @@
+/** What of a job's snapshots is kept. */
+import { jobPart, readSnapshotId } from './snapshot.ts'
+import type { SnapshotStore } from './snapshot-store.ts'
+
+/** A torn snapshot may be one that is being copied here: it is left alone for so long. */
+const TORN_MS_MIN = 3_600_000
+
+/** Ids of a job's snapshots, the newest moment last. */
+export async function snapshotsOf(store: SnapshotStore, job: string): Promise<string[]> {
+  const part = jobPart(job)
+  return (await store.list()).filter((id) => readSnapshotId(id)?.jobPart === part)
+}
+
+/** Removes all of a job's snapshots but the newest; gives the ids of what was removed. */
+export async function keepNewest(
+  store: SnapshotStore,
+  job: string,
+  keep: number,
+): Promise<string[]> {
+  const old = (await snapshotsOf(store, job)).slice(0, -keep)
+  for (const id of old) await store.remove(id)
+  return old
+}
+
+export interface CollectOptions {
+  readonly job: string
+  /** The caller is the only one who takes snapshots of this state: what is torn of it is over. */
+  readonly stateCreatedAt: number | undefined
+  readonly now: number
+}
+
+/** Removes what was begun and will not be finished; gives the ids. */
+export async function collectTorn(
+  store: SnapshotStore,
+  { job, stateCreatedAt, now }: CollectOptions,
+): Promise<string[]> {
+  const collected: string[] = []
+  for (const { id, changedAt } of await store.torn()) {
+    const found = readSnapshotId(id)
+    if (found?.jobPart !== jobPart(job)) continue
+    const isOwn = found.stateCreatedAt === stateCreatedAt
+    if (!isOwn && now - changedAt < TORN_MS_MIN) continue
+    await store.remove(id)
+    collected.push(id)
+  }
+  return collected
+}

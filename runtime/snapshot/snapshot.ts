@@ -1,0 +1,161 @@
+/**
+ * What a snapshot says about itself: whose state it holds, which moment of it, and of which parts it
+ * is made. Its manifest is written last, so a snapshot that has one is whole.
+ *
+ * It comes from outside when it is read again: nothing of it is believed before it was checked, and no
+ * part's name is ever taken as a path.
+ */
+import { createHash } from 'node:crypto'
+import { reasonOf, StateError } from '../errors.ts'
+import { DamagedSnapshotError } from './damaged-snapshot.ts'
+import { isManifest, isTree } from './manifest-guard.ts'
+import type { JobRow } from '../task/meta.ts'
+
+export const SNAPSHOT_FORMAT = 1
+
+/** Bytes that are kept under a name of their own. */
+export interface SnapshotPart {
+  readonly name: string
+  readonly length: number
+  readonly crc32: number
+  readonly sha256: string
+}
+
+/** One task's store at the end of a durable epoch. */
+export interface TaskSnapshot {
+  readonly task: string
+  readonly epoch: number
+  /** pages: the store's file, part by part; rows: rows of all its tables, in order. */
+  readonly kind: 'pages' | 'rows'
+  readonly parts: readonly SnapshotPart[]
+}
+
+/** A file of the state folder, as far as it was written. */
+export interface FileSnapshot {
+  readonly name: string
+  readonly parts: readonly SnapshotPart[]
+}
+
+export interface SnapshotManifest {
+  readonly format: number
+  readonly id: string
+  /** The name the job goes by; its code's own name is in the shape. */
+  readonly job: string
+  /** Of the state it was taken of. */
+  readonly run: string
+  /** When that state was created. */
+  readonly stateCreatedAt: number
+  /** How often that state was restored from a snapshot: each time another history begins. */
+  readonly generation: number
+  readonly createdAt: number
+  /** What the state was made for; a job of another shape cannot use it. */
+  readonly shape: Pick<JobRow, 'job' | 'operators' | 'destinations' | 'sources'>
+  /** Bytes of numbers are in this order, and a store's file is only read where they are. */
+  readonly byteOrder: 'LE' | 'BE'
+  /** The snapshot whose rows are part of this one; without it, it stands alone. */
+  readonly base?: string
+  /** All tasks of the job, cut at one moment: no task has taken in what another has not given out. */
+  readonly tasks: readonly TaskSnapshot[]
+  readonly files: readonly FileSnapshot[]
+}
+
+/** Parts are no larger than this: one is in memory at a time. */
+export const PART_BYTES_MAX = 8 * 1024 * 1024
+
+/** All parts of a snapshot, in the order in which they were put. */
+export const partsOf = ({ tasks, files }: SnapshotManifest): SnapshotPart[] =>
+  [...tasks, ...files].flatMap(({ parts }) => parts)
+
+export const bytesOf = (manifest: SnapshotManifest): number =>
+  partsOf(manifest).reduce((sum, { length }) => sum + length, 0)
+
+/** Which moment of which state a snapshot is of. */
+export interface SnapshotMoment {
+  readonly job: string
+  readonly stateCreatedAt: number
+  readonly generation: number
+  readonly epoch: number
+}
+
+/**
+ * The id of a moment. Ids of a job sort as their moments count: a state that was created later, then
+ * one that was restored more often, then the higher epoch; when it was taken does not matter.
+ */
+export function snapshotId({ job, stateCreatedAt, generation, epoch }: SnapshotMoment): string {
+  const created = new Date(stateCreatedAt).toISOString().replaceAll(/[-:.]/g, '')
+  return [
+    jobPart(job),
+    created,
+    `g${String(generation).padStart(4, '0')}`,
+    `e${String(epoch).padStart(12, '0')}`,
+  ].join('.')
+}
+
+const ID =
+  /^(?<job>[\w%-]{1,500})\.(?<created>\d{8}T\d{9}Z)\.g(?<generation>\d{4,})\.e(?<epoch>\d{12,})$/
+
+export const isSnapshotId = (text: string): boolean => ID.test(text)
+
+/** What an id says; the job's name as `jobPart` writes it. */
+export interface ReadId {
+  readonly jobPart: string
+  readonly stateCreatedAt: number
+  readonly generation: number
+  readonly epoch: number
+}
+
+export function readSnapshotId(id: string): ReadId | undefined {
+  const groups = ID.exec(id)?.groups
+  if (groups === undefined) return undefined
+  const created = (groups['created'] ?? '').replace(
+    /^(....)(..)(..)T(..)(..)(..)(...)Z$/,
+    '$1-$2-$3T$4:$5:$6.$7Z',
+  )
+  return {
+    jobPart: groups['job'] ?? '',
+    stateCreatedAt: Date.parse(created),
+    generation: Number(groups['generation']),
+    epoch: Number(groups['epoch']),
+  }
+}
+
+/** A job's name as a part of file names and subjects. */
+export const jobPart = (job: string): string =>
+  encodeURIComponent(job).replaceAll(/[.~!*'()]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)
+
+export function encodeManifest(manifest: SnapshotManifest): Uint8Array {
+  const text = JSON.stringify(manifest)
+  return Buffer.from(`${JSON.stringify({ manifest, sha256: sha256(text) }, undefined, 1)}\n`)
+}
+
+/** @throws StateError when it is damaged, of a newer format, or not the manifest of this snapshot. */
+export function decodeManifest(id: string, bytes: Uint8Array): SnapshotManifest {
+  const parsed = parse(id, bytes)
+  if (!isTree(parsed) || !isTree(parsed['manifest'])) throw damaged(id)
+  const { manifest } = parsed
+  const format = manifest['format']
+  if (typeof format === 'number' && format > SNAPSHOT_FORMAT) {
+    throw new StateError(
+      `snapshot ${id} has format ${format}, and this version of millrace reads up to ${SNAPSHOT_FORMAT}. Nothing was changed. Use the version that took it, or name an older snapshot.`,
+    )
+  }
+  if (parsed['sha256'] !== sha256(JSON.stringify(manifest))) throw damaged(id)
+  if (!isManifest(manifest) || manifest.id !== id) throw damaged(id)
+  return manifest
+}
+
+function parse(id: string, bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown
+  } catch (error) {
+    throw new DamagedSnapshotError(id, `its manifest cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+const damaged = (id: string): DamagedSnapshotError =>
+  new DamagedSnapshotError(id, 'its manifest is not what was written')
+
+export const sha256 = (bytes: string | Uint8Array): string =>
+  createHash('sha256').update(bytes).digest('hex')

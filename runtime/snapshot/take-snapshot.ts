@@ -1,0 +1,190 @@
+/**
+ * Takes a snapshot of a job from cuts of its tasks: frozen views of durable epochs, copied part by part
+ * while the tasks go on. The manifest comes last; whatever ends this before leaves a torn snapshot, which
+ * nobody reads.
+ */
+import { endianness } from 'node:os'
+import { type FileHandle, open } from 'node:fs/promises'
+import { invariant, reasonOf, UnavailableError } from '../errors.ts'
+import type { StoreView } from '../state/store.ts'
+import { type JobRow, readEpochRow, readJobRow } from '../task/meta.ts'
+import type { Clock } from '../time/clock.ts'
+import { digestOf } from './digest.ts'
+import { readLineage } from './lineage.ts'
+import { rowPieces } from './row-part.ts'
+import {
+  encodeManifest,
+  type FileSnapshot,
+  PART_BYTES_MAX,
+  SNAPSHOT_FORMAT,
+  snapshotId,
+  type SnapshotManifest,
+  type SnapshotPart,
+  type TaskSnapshot,
+} from './snapshot.ts'
+import type { SnapshotStore } from './snapshot-store.ts'
+
+/** A task at the end of a durable epoch. All tasks of a snapshot are cut at one moment. */
+export interface TaskCut {
+  readonly task: string
+  readonly epoch: number
+  readonly view: StoreView
+}
+
+/** A file of the state folder that only grows: what it had at the cut is there for good. */
+export interface GrowingFile {
+  readonly name: string
+  readonly path: string
+  readonly length: number
+}
+
+export interface TakeOptions {
+  /** The name the job goes by. */
+  readonly job: string
+  /** The views are not closed. */
+  readonly cuts: readonly TaskCut[]
+  readonly files: readonly GrowingFile[]
+  readonly store: SnapshotStore
+  readonly clock: Clock
+  /** Gives up at the next part. */
+  readonly signal?: AbortSignal
+}
+
+/** The id that a snapshot of these cuts has. */
+export function idOfCuts(job: string, cuts: readonly TaskCut[]): string {
+  const { view, epoch, state } = firstOf(cuts)
+  const { generation } = readLineage(view)
+  return snapshotId({ job, stateCreatedAt: state.createdAt, generation, epoch })
+}
+
+function firstOf(cuts: readonly TaskCut[]): TaskCut & { readonly state: JobRow } {
+  const [first] = cuts
+  invariant(first !== undefined, 'a job has a task')
+  const state = readJobRow(first.view)
+  invariant(state !== undefined, 'a state that was opened has a job row')
+  return { ...first, state }
+}
+
+/** @throws UnavailableError when the store is away or full, or the job ended; nothing is published then. */
+export async function takeSnapshot(options: TakeOptions): Promise<SnapshotManifest> {
+  const { job, cuts, files, store, clock } = options
+  const { view, state } = firstOf(cuts)
+  const id = idOfCuts(job, cuts)
+  const tasks: TaskSnapshot[] = []
+  for (const cut of cuts) tasks.push(await copyTask(id, cut, options))
+  const copied: FileSnapshot[] = []
+  for (const file of files) copied.push(await copyFile(id, file, options))
+  const manifest: SnapshotManifest = {
+    format: SNAPSHOT_FORMAT,
+    id,
+    job,
+    run: state.run,
+    stateCreatedAt: state.createdAt,
+    generation: readLineage(view).generation,
+    createdAt: clock.now(),
+    shape: {
+      job: state.job,
+      operators: state.operators,
+      destinations: state.destinations,
+      sources: state.sources,
+    },
+    byteOrder: endianness(),
+    tasks,
+    files: copied,
+  }
+  await store.publish(id, encodeManifest(manifest))
+  return manifest
+}
+
+async function copyTask(id: string, cut: TaskCut, options: TakeOptions): Promise<TaskSnapshot> {
+  const { task, epoch, view } = cut
+  invariant(readEpochRow(view)?.epoch === epoch, 'a view shows the epoch at which it was cut')
+  const pieces = view.pages === undefined ? partsOfRows(view) : partsOfPages(view.pages)
+  const parts = await putParts(id, `task-${task}`, pieces, options)
+  return { task, epoch, kind: view.pages === undefined ? 'rows' : 'pages', parts }
+}
+
+async function copyFile(
+  id: string,
+  { name, path, length }: GrowingFile,
+  options: TakeOptions,
+): Promise<FileSnapshot> {
+  if (length === 0) return { name, parts: [] }
+  const file = await open(path, 'r')
+  try {
+    return { name, parts: await putParts(id, name, partsOfFile(file, path, length), options) }
+  } finally {
+    await file.close()
+  }
+}
+
+async function putParts(
+  id: string,
+  what: string,
+  pieces: AsyncIterable<Uint8Array>,
+  { store, clock, signal }: TakeOptions,
+): Promise<SnapshotPart[]> {
+  const parts: SnapshotPart[] = []
+  for await (const bytes of pieces) {
+    if (signal?.aborted === true)
+      throw new UnavailableError('the snapshot was given up: the job ends')
+    const name = `${what}.${String(parts.length).padStart(6, '0')}`
+    const digest = await digestOf(bytes, clock)
+    await store.putPart(id, name, bytes)
+    parts.push({ name, ...digest })
+  }
+  return parts
+}
+
+/** One buffer for all: a part is put before the next is read. */
+async function* partsOfPages(pages: NonNullable<StoreView['pages']>): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(PART_BYTES_MAX, pages.length))
+  for (let at = 0; at < pages.length; at += buffer.length) {
+    const part = buffer.subarray(0, Math.min(buffer.length, pages.length - at))
+    await pages.read(part, at)
+    yield part
+  }
+}
+
+async function* partsOfFile(
+  file: FileHandle,
+  path: string,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(PART_BYTES_MAX, length))
+  for (let at = 0; at < length;) {
+    const want = Math.min(buffer.length, length - at)
+    let done = 0
+    while (done < want) {
+      const { bytesRead } = await file.read(buffer, done, want - done, at + done).catch((error) => {
+        throw new UnavailableError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error })
+      })
+      if (bytesRead === 0) {
+        throw new UnavailableError(
+          `${path} has ${at + done} bytes, and ${length} were written to it`,
+        )
+      }
+      done += bytesRead
+    }
+    yield buffer.subarray(0, want)
+    at += want
+  }
+}
+
+async function* partsOfRows(view: StoreView): AsyncGenerator<Uint8Array> {
+  let pieces: Uint8Array[] = []
+  let bytes = 0
+  for (const piece of rowPieces(view)) {
+    pieces.push(piece)
+    bytes += piece.length
+    if (bytes < PART_BYTES_MAX) continue
+    const all = Buffer.concat(pieces)
+    let at = 0
+    for (; all.length - at >= PART_BYTES_MAX; at += PART_BYTES_MAX) {
+      yield all.subarray(at, at + PART_BYTES_MAX)
+    }
+    pieces = [all.subarray(at)]
+    bytes = all.length - at
+  }
+  if (bytes > 0) yield Buffer.concat(pieces)
+}

@@ -1,0 +1,337 @@
+/**
+ * Snapshots in real processes: a job whose machine is gone goes on elsewhere from its newest snapshot, and its
+ * results are those of a run in which nothing happened.
+ */
+import { spawn } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { EXIT } from '../../runtime/cli/exit-codes.ts'
+import { differences, latestRatings } from '../crash/expected.ts'
+import { type TestInput, testInput } from '../crash/ratings.ts'
+import { newSeed, randomFrom } from '../support/random.ts'
+
+const pathOf = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+const MAIN = pathOf('dist/runtime/cli/main.js')
+const JOB = pathOf('jobs/latest-rating.yaml')
+const PROCESS_MS_MAX = 60_000
+const PATIENCE_MS = 120_000
+
+const seed = newSeed()
+const random = randomFrom(seed)
+let root: string
+let input: TestInput
+let count = 0
+
+beforeAll(async () => {
+  console.log(`seed ${seed} (MILLRACE_SEED=${seed} repeats it)`)
+  if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: npm run build`)
+  root = await mkdtemp(join(tmpdir(), 'millrace-snapshots-'))
+  input = testInput(450_000, seed)
+  await writeFile(join(root, 'ratings.jsonl'), input.lines.map((line) => `${line}\n`).join(''))
+})
+afterAll(() => rm(root, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number | NodeJS.Signals
+  readonly output: string
+}
+
+/** A job in a folder of its own. */
+class Place {
+  readonly folder = join(root, `place-${++count}`)
+  readonly #children = new Set<ReturnType<typeof spawn>>()
+
+  path(name: string): string {
+    return join(this.folder, name)
+  }
+
+  get lines(): string[] {
+    return readFileSync(this.path('out.jsonl'), 'utf8').trimEnd().split('\n')
+  }
+
+  get ids(): string[] {
+    const folder = this.path('snapshots')
+    if (!existsSync(folder)) return []
+    return readdirSync(folder)
+      .filter((id) => existsSync(join(folder, id, 'manifest.json')))
+      .toSorted()
+  }
+
+  start(
+    command: readonly string[],
+    set: readonly string[] = [],
+  ): {
+    readonly kill: () => void
+    readonly stop: () => void
+    readonly output: () => string
+    readonly ended: Promise<Ended>
+  } {
+    const settings = [
+      `sources.ratings.file.path=${join(root, 'ratings.jsonl')}`,
+      'sources.ratings.eventTime.order=ordered',
+      `sinks.latest.file.path=${this.path('out.jsonl')}`,
+      `snapshots.to=${this.path('snapshots')}`,
+      'commit.records=2000',
+      ...set,
+    ]
+    const [verb = '', ...rest] = command
+    const words = verb === 'run' ? ['run', JOB] : ['snapshot', verb, JOB]
+    const child = spawn(
+      process.execPath,
+      [
+        MAIN,
+        ...words,
+        ...rest,
+        '--state',
+        this.path('state'),
+        ...settings.flatMap((setting) => ['--set', setting]),
+        ...(verb === 'run' ? ['--mode', 'batch', '--quiet', '--log-level', 'info'] : []),
+      ],
+      { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    this.#children.add(child)
+    let output = ''
+    const read = (bytes: Buffer): void => void (output += bytes.toString())
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    const hangs = setTimeout(() => child.kill('SIGABRT'), PROCESS_MS_MAX)
+    const ended = new Promise<Ended>((resolve) => {
+      child.once('close', (code, signal) => {
+        clearTimeout(hangs)
+        this.#children.delete(child)
+        resolve({ code: signal ?? code ?? -1, output })
+      })
+    })
+    return {
+      kill: () => child.kill('SIGKILL'),
+      stop: () => child.kill('SIGTERM'),
+      output: () => output,
+      ended,
+    }
+  }
+
+  run(command: readonly string[], set: readonly string[] = []): Promise<Ended> {
+    return this.start(command, set).ended
+  }
+
+  end(): void {
+    for (const child of this.#children) child.kill('SIGKILL')
+  }
+}
+
+let place: Place
+afterEach(() => place.end())
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + 10_000
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`waited in vain until ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+const letters = (of: Place): number =>
+  readFileSync(of.path('state/dead-letter.jsonl'), 'utf8').trimEnd().split('\n').length
+
+/** Runs until there are some snapshots, then a little longer, and dies. */
+async function liveAndDie(of: Place, snapshots: number, set: readonly string[]): Promise<void> {
+  const life = of.start(['run'], set)
+  await until(`there are ${snapshots} snapshots`, () => of.ids.length >= snapshots)
+  await new Promise((resolve) => setTimeout(resolve, random() * 150))
+  life.kill()
+  expect((await life.ended).code).toBe('SIGKILL')
+}
+
+describe('a job with snapshots', { timeout: PATIENCE_MS }, () => {
+  test('whose state is lost goes on from the newest one, with the same results', async () => {
+    place = new Place()
+    await liveAndDie(place, 2, ['snapshots.every=30ms'])
+    const partly = place.lines.length
+    rmSync(place.path('state'), { recursive: true })
+    const { code, output } = await place.run(['run'])
+    expect([code, output]).toEqual([EXIT.ok, expect.stringContaining('was restored from snapshot')])
+    expect(partly).toBeLessThan(place.lines.length)
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+    expect(letters(place)).toBe(input.brokenCount)
+  })
+
+  test('goes on elsewhere from each one that is kept, its file carried along', async () => {
+    const source = new Place()
+    place = source
+    await liveAndDie(source, 2, ['snapshots.every=30ms', 'snapshots.keep=50'])
+    const { ids } = source
+    for (const id of [ids[0], ids[Math.floor(ids.length / 2)], ids.at(-1)]) {
+      for (const results of ['resume', 'again']) {
+        place = new Place()
+        cpSync(source.path('out.jsonl'), place.path('out.jsonl'))
+        const copied = await source.run(['copy', id ?? '', '--to', place.path('snapshots')])
+        expect(copied.code).toBe(EXIT.ok)
+        const flags = ['--restore', id ?? '', '--results', results]
+        const { code, output } = await place.run(['run', ...flags])
+        expect([code, output]).toEqual([EXIT.ok, expect.stringContaining(id ?? '')])
+        expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+        expect(letters(place)).toBe(input.brokenCount)
+      }
+    }
+  })
+
+  test('killed again and again, within snapshots too, leaves whole ones and torn ones that go away', async () => {
+    place = new Place()
+    const set = ['snapshots.every=30ms', 'snapshots.keep=2']
+    for (let round = 0; round < 4; round++) {
+      const life = place.start(['run'], set)
+      const begun = (): number =>
+        existsSync(place.path('snapshots')) ? readdirSync(place.path('snapshots')).length : 0
+      const before = begun()
+      // A folder that is new is one that is being filled.
+      await until(
+        'a snapshot is begun',
+        () => begun() !== before || life.output().includes('taken'),
+      )
+      await new Promise((resolve) => setTimeout(resolve, random() * 20))
+      life.kill()
+      await life.ended
+      const verified = await place.run(['verify'])
+      expect(verified.code, verified.output).toBe(EXIT.ok)
+      if (round % 2 === 1) rmSync(place.path('state'), { recursive: true })
+    }
+    const { code, output } = await place.run(['run'], set)
+    expect([code, output]).toEqual([EXIT.ok, expect.anything()])
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+    await place.run(['create'])
+    expect(readdirSync(place.path('snapshots')).toSorted()).toEqual(place.ids)
+    expect(place.ids.length).toBeLessThanOrEqual(3)
+  })
+
+  test('takes one when it is asked to, running or not, and lists, shows and removes them', async () => {
+    place = new Place()
+    const life = place.start(['run'], ['commit.records=50'])
+    await until('it runs', () => existsSync(place.path('state/run.json')))
+    const created = await place.run(['create'])
+    expect([created.code, created.output]).toEqual([EXIT.ok, expect.stringContaining('epoch')])
+    expect((await life.ended).code).toBe(EXIT.ok)
+    expect((await place.run(['create'])).output).toMatch(/^latest-rating\./)
+    expect((await place.run(['create'])).output).toMatch(/nothing has changed/)
+    const [older = '', newer = ''] = place.ids
+    const listed = await place.run(['ls'])
+    expect(listed.output.split('\n').map((line) => line.split(' ')[0])).toEqual([newer, older, ''])
+    const shown = JSON.parse((await place.run(['inspect', 'latest'])).output) as { id: string }
+    expect(shown.id).toBe(newer)
+    expect((await place.run(['rm', older])).code).toBe(EXIT.ok)
+    expect(place.ids).toEqual([newer])
+    expect((await place.run(['rm', older])).code).toBe(EXIT.state)
+  })
+
+  test('whose snapshot folder goes away goes on, says so, and takes one when it is back', async () => {
+    place = new Place()
+    const life = place.start(['run'], ['snapshots.every=30ms'])
+    await until('there is a snapshot', () => place.ids.length > 0)
+    const taken = (): number => life.output().split('a snapshot was taken').length
+    renameSync(place.path('snapshots'), place.path('away'))
+    writeFileSync(place.path('snapshots'), 'no folder')
+    await until('one failed', () => life.output().includes('the job goes on without'))
+    rmSync(place.path('snapshots'))
+    renameSync(place.path('away'), place.path('snapshots'))
+    const before = taken()
+    await until('another was taken', () => taken() > before)
+    expect((await life.ended).code).toBe(EXIT.ok)
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+  })
+
+  test('does not start afresh while nobody can tell whether there are snapshots', async () => {
+    place = new Place()
+    writeFileSync(join(root, 'no-folder'), '')
+    const { code, output } = await place.run(
+      ['run'],
+      [`snapshots.to=${join(root, 'no-folder', 'x')}`],
+    )
+    expect([code, output]).toEqual([EXIT.unavailable, expect.stringContaining('cannot be read')])
+  })
+})
+
+describe('a restore', { timeout: PATIENCE_MS }, () => {
+  const made = async (): Promise<Place> => {
+    const of = new Place()
+    await liveAndDie(of, 2, ['snapshots.every=30ms', 'snapshots.keep=50'])
+    return of
+  }
+  const damage = (id: string, how: (path: string) => void): void =>
+    how(place.path(`snapshots/${id}/task-0.000000`))
+
+  test('passes over the newest when it is damaged, and says so', async () => {
+    place = await made()
+    const newest = place.ids.at(-1) ?? ''
+    damage(newest, (path) => {
+      const bytes = readFileSync(path)
+      const at = Math.floor(random() * bytes.length)
+      bytes[at] = (bytes[at] ?? 0) ^ 1
+      writeFileSync(path, bytes)
+    })
+    rmSync(place.path('state'), { recursive: true })
+    const { code, output } = await place.run(['run'])
+    expect([code, output]).toEqual([EXIT.ok, expect.stringContaining('the one before is tried')])
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+    expect((await place.run(['verify'])).code).toBe(EXIT.state)
+  })
+
+  test('of one that is named and damaged is refused, and leaves nothing behind', async () => {
+    place = await made()
+    const [id = ''] = place.ids
+    damage(id, (path) => rmSync(path))
+    rmSync(place.path('state'), { recursive: true })
+    const { code, output } = await place.run(['run', '--restore', id])
+    expect([code, output]).toEqual([EXIT.state, expect.stringMatching(/part .* is missing/)])
+    expect(readdirSync(place.path('state'))).toEqual([])
+  })
+
+  test('into a folder with a state, or by two at once, is refused', async () => {
+    place = await made()
+    const [id = ''] = place.ids
+    const held = await place.run(['run', '--restore', id])
+    expect([held.code, held.output]).toEqual([EXIT.state, expect.stringMatching(/holds a state/)])
+    rmSync(place.path('state'), { recursive: true })
+    const both = await Promise.all([
+      place.run(['run', '--restore', id]),
+      place.run(['run', '--restore', id]),
+    ])
+    const codes = both.map(({ code }) => code).toSorted()
+    expect([codes, both]).toEqual([[EXIT.ok, EXIT.state], expect.anything()])
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+  })
+
+  test('of another job is refused unless asked for by name', async () => {
+    place = await made()
+    const [id = ''] = place.ids
+    rmSync(place.path('state'), { recursive: true })
+    const other = ['name=other']
+    const refused = await place.run(['run', '--restore', id], other)
+    expect([refused.code, refused.output]).toEqual([
+      EXIT.state,
+      expect.stringMatching(/is of the job latest-rating, not of other.*--as other/),
+    ])
+    const { code, output } = await place.run(['run', '--restore', id, '--as', 'other'], other)
+    expect([code, output]).toEqual([EXIT.ok, expect.anything()])
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+  })
+
+  test('refuses a file that has less than the snapshot knows to be in it', async () => {
+    place = await made()
+    rmSync(place.path('state'), { recursive: true })
+    rmSync(place.path('out.jsonl'))
+    const { code, output } = await place.run(['run'])
+    expect([code, output]).toEqual([EXIT.dataLoss, expect.stringMatching(/has 0 bytes, and had/)])
+    expect(readdirSync(place.path('state'))).toEqual([])
+  })
+})
