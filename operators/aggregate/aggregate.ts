@@ -21,6 +21,8 @@ export interface Aggregate<In, Acc, Out> {
   column?(): Column
   /** Never there: tells the compiler what goes in, whatever the accumulator is. */
   readonly '~input'?: (value: In) => void
+  /** Accumulators grow with the values they hold: none is kept that can be made again of others. */
+  readonly grows?: boolean
   /** The inverse of merge, where there is one: what is left of `total` without `part`. */
   subtract?(total: Acc, part: Acc): Acc
 }
@@ -76,6 +78,7 @@ export function together(aggregates: Readonly<Record<string, object>>): Opaque {
       }
       return results
     },
+    grows: parts.some((part) => part.grows === true),
     ...(isInvertible && {
       subtract: (total: unknown, part: unknown) =>
         parts.map((each, i) => each.subtract?.((total as unknown[])[i], (part as unknown[])[i])),

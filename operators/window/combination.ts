@@ -23,9 +23,39 @@ export function combinationOf(
   cell: SliceCell,
   length: number,
 ): Combination {
-  return aggregate.subtract === undefined
-    ? new TwoStacks(aggregate, cell, length)
-    : new RunningTotal(aggregate, cell)
+  if (aggregate.subtract !== undefined) return new RunningTotal(aggregate, cell)
+  return aggregate.grows === true
+    ? new Recombined(aggregate, cell)
+    : new TwoStacks(aggregate, cell, length)
+}
+
+/**
+ * For accumulators that grow with what they hold, of which nothing is kept beside the slices: each window
+ * is combined anew, by halves, so that a long list is copied a few times and not once a slice.
+ */
+class Recombined implements Combination {
+  readonly #aggregate: AnyAggregate
+  readonly #cell: SliceCell
+
+  constructor(aggregate: AnyAggregate, cell: SliceCell) {
+    this.#aggregate = aggregate
+    this.#cell = cell
+  }
+
+  over(from: number, to: number): unknown {
+    const [first, behind] = [this.#cell.indexFrom(from), this.#cell.indexFrom(to + 1)]
+    return first === behind ? undefined : this.#combined(first, behind)
+  }
+
+  #combined(first: number, behind: number): unknown {
+    if (behind - first === 1) return this.#cell.accumulatorAt(first)
+    const middle = (first + behind) >> 1
+    return this.#aggregate.merge(this.#combined(first, middle), this.#combined(middle, behind))
+  }
+
+  changed(): void {}
+
+  removing(): void {}
 }
 
 /** For aggregates with an exact inverse: the newest slices are added to a total, the oldest taken from it. */
@@ -92,6 +122,8 @@ class TwoStacks implements Combination {
   /** Of the slices of a block from each on to its end: numbers ascend. */
   #endsBlock = Number.NaN
   #ends: readonly { readonly number: number; readonly accumulator: unknown }[] = []
+  /** The first slice that was looked at for them. */
+  #endsFrom = Number.NaN
   /** Of these, the place of the one asked for last. */
   #endsAt = 0
   /** Of the slices of a block from its beginning up to and including a number. */
@@ -133,26 +165,28 @@ class TwoStacks implements Combination {
   }
 
   #endFrom(block: number, from: number): unknown {
-    if (block !== this.#endsBlock) this.#makeEnds(block)
+    // What no window asks for is not combined: it might fail, or cost memory, for nothing.
+    if (block !== this.#endsBlock || from < this.#endsFrom) this.#makeEnds(block, from)
     // Windows move on; only a late record makes an earlier one fire again.
     if ((this.#ends[this.#endsAt - 1]?.number ?? Number.NEGATIVE_INFINITY) >= from) this.#endsAt = 0
     while ((this.#ends[this.#endsAt]?.number ?? Number.POSITIVE_INFINITY) < from) this.#endsAt += 1
     return this.#ends[this.#endsAt]?.accumulator
   }
 
-  #makeEnds(block: number): void {
+  #makeEnds(block: number, from: number): void {
     const cell = this.#cell
     const ends = []
     let accumulator: unknown = undefined
     const first = block * this.#length
     for (let i = cell.indexFrom(first + this.#length) - 1; i >= 0; i--) {
       const number = cell.numberAt(i)
-      if (number < first) break
+      if (number < from) break
       const slice = cell.accumulatorAt(i)
       accumulator = accumulator === undefined ? slice : this.#aggregate.merge(slice, accumulator)
       ends.push({ number, accumulator })
     }
     this.#endsBlock = block
+    this.#endsFrom = from
     this.#ends = ends.toReversed()
     this.#endsAt = 0
   }

@@ -108,19 +108,20 @@ export class SlidingOperator implements KeyedOperator {
     const from = number * this.#step
     const over = (): unknown => this.#combination(cell).over(from, from + this.#length - 1)
     const result = (): unknown => {
-      const accumulator = over()
-      return accumulator === undefined ? NOTHING : this.#aggregate.result(accumulator)
+      try {
+        const accumulator = over()
+        return accumulator === undefined ? NOTHING : this.#aggregate.result(accumulator)
+      } catch (error) {
+        // What was combined may be half done; it is made again of the slices.
+        cell.combination = undefined
+        throw error
+      }
     }
     let made: { readonly value: unknown } | undefined
     try {
       made = { value: result() }
     } catch (error) {
-      // What was combined may be half done; it is made again of the slices.
-      const again = (): unknown => {
-        cell.combination = undefined
-        return result()
-      }
-      made = turn.recover(error, { window: this.#windowOf(number) }, again)
+      made = turn.recover(error, { window: this.#windowOf(number) }, result)
     }
     if (made === undefined || made.value === NOTHING) return
     const end = this.#endOf(number)

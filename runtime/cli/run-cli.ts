@@ -299,44 +299,49 @@ function addExplain(program: Command, { io, outcome }: Context): void {
 type ExplainAction = [job: string, operator: string, key: string, time: string, flags: ExplainFlags]
 
 function addSnapshot(program: Command, { io, outcome }: Context): void {
-  const snapshot = program
+  const group = program
     .command('snapshot')
     .description('take, show, check, copy and remove snapshots of a job')
     .copyInheritedSettings(program)
   const add = (name: string, what: string): Command =>
     withTarget(
-      snapshot
+      group
         .command(name)
         .description(`${what}; <job> is ${JOB}`)
         .option('--trace', 'print the stack of an error')
         .copyInheritedSettings(program),
     )
-  const load = (): Promise<typeof import('./snapshot.ts')> => import('./snapshot.ts')
   add('create <job>', 'take one now, also while the job runs').action(
     async (job: string, flags: TargetFlags) => {
-      outcome.code = await (await load()).snapshotCreate(io, job, flags)
+      const { snapshotCreate } = await import('./snapshot.ts')
+      outcome.code = await snapshotCreate(io, job, flags)
     },
   )
   add('ls <job>', 'list them, the newest first').action(async (job: string, flags: TargetFlags) => {
-    outcome.code = await (await load()).snapshotLs(io, job, flags)
+    const { snapshotLs } = await import('./snapshot.ts')
+    outcome.code = await snapshotLs(io, job, flags)
   })
   add('inspect <job> <id>', "print what one says about itself; <id> may be 'latest'").action(
     async (job: string, id: string, flags: TargetFlags) => {
-      outcome.code = await (await load()).snapshotInspect(io, job, id, flags)
+      const { snapshotInspect } = await import('./snapshot.ts')
+      outcome.code = await snapshotInspect(io, job, id, flags)
     },
   )
   add('verify <job> [id]', 'check every part of one, or of all').action(
     async (job: string, id: string | undefined, flags: TargetFlags) => {
-      outcome.code = await (await load()).snapshotVerify(io, job, id, flags)
+      const { snapshotVerify } = await import('./snapshot.ts')
+      outcome.code = await snapshotVerify(io, job, id, flags)
     },
   )
   add('rm <job> <id>', 'remove one').action(async (job: string, id: string, flags: TargetFlags) => {
-    outcome.code = await (await load()).snapshotRm(io, job, id, flags)
+    const { snapshotRm } = await import('./snapshot.ts')
+    outcome.code = await snapshotRm(io, job, id, flags)
   })
   add('copy <job> <id>', 'copy one to another folder')
     .requiredOption('--to <dir>', 'the folder')
     .action(async (job: string, id: string, flags: TargetFlags & { readonly to: string }) => {
-      outcome.code = await (await load()).snapshotCopy(io, job, id, flags)
+      const { snapshotCopy } = await import('./snapshot.ts')
+      outcome.code = await snapshotCopy(io, job, id, flags)
     })
 }
 

@@ -139,7 +139,11 @@ function refuseOther(
       `snapshot ${id} is of the job ${of}, not of ${job}. Nothing was changed. To go on from it under this name, add --as ${job}.`,
     )
   }
-  refuseOtherShape(choice.as === undefined ? stored : { ...stored, job: shape.job }, shape)
+  try {
+    refuseOtherShape(choice.as === undefined ? stored : { ...stored, job: shape.job }, shape)
+  } catch (error) {
+    throw new StateError(`snapshot ${id} does not fit: ${reasonOf(error)}`, { cause: error })
+  }
 }
 
 /** Of all histories that snapshots tell of: the next one sorts behind them. */

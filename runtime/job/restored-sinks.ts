@@ -78,15 +78,20 @@ async function restoredSink(
 async function restoredFile(
   what: string,
   path: string,
-  { compareTo: _, ...memo }: FileMemo,
+  { length, columns }: FileMemo,
   results: ResultsAfter,
 ): Promise<FileMemo> {
   const size = (await stat(path).catch(() => undefined))?.size ?? 0
-  if (size < memo.length) {
+  if (size < length) {
     throw new DataLossError(
-      `${what}: ${path} has ${size} bytes, and had ${memo.length} when the snapshot was taken. Bring the file there before the state is restored.`,
+      `${what}: ${path} has ${size} bytes, and had ${length} when the snapshot was taken. Bring the file there before the state is restored.`,
     )
   }
-  const isAhead = results === 'resume' && size > memo.length
-  return { ...memo, path, ...(isAhead && { compareTo: size }) }
+  const isAhead = results === 'resume' && size > length
+  return {
+    path,
+    length,
+    ...(columns !== undefined && { columns }),
+    ...(isAhead && { compareTo: size }),
+  }
 }

@@ -1,6 +1,7 @@
 /** Copies a snapshot to another store; every part is checked on its way, and the manifest comes last. */
 import type { Clock } from '../time/clock.ts'
-import { encodeManifest, partsOf } from './snapshot.ts'
+import { encodeManifest } from './manifest-codec.ts'
+import { partsOf } from './snapshot.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import { readCheckedPart, readManifestOf } from './verify-snapshot.ts'
 

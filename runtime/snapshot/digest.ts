@@ -1,5 +1,5 @@
-/** Length and checksums of a part, taken a piece at a time so that nothing else has to wait for them. */
-import { createHash } from 'node:crypto'
+/** Length and checksums of a part, taken so that nothing else of the process has to wait for them. */
+import { webcrypto } from 'node:crypto'
 import { crc32 } from '../state/crc32.ts'
 import type { Clock } from '../time/clock.ts'
 import type { SnapshotPart } from './snapshot.ts'
@@ -8,16 +8,17 @@ const PIECE_BYTES = 1024 * 1024
 
 export type PartDigest = Omit<SnapshotPart, 'name'>
 
+/** The bytes must not change meanwhile. */
 export async function digestOf(bytes: Uint8Array, clock: Clock): Promise<PartDigest> {
-  const hash = createHash('sha256')
+  // In a thread of its own, where createHash would keep this one.
+  const hashing = webcrypto.subtle.digest('SHA-256', bytes)
   let crc = 0
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-    const piece = bytes.subarray(at, at + PIECE_BYTES)
-    crc = crc32(piece, 0, crc)
-    hash.update(piece)
+    crc = crc32(bytes.subarray(at, at + PIECE_BYTES), 0, crc)
     await clock.breathe()
   }
-  return { length: bytes.length, crc32: crc, sha256: hash.digest('hex') }
+  const sha256 = Buffer.from(await hashing).toString('hex')
+  return { length: bytes.length, crc32: crc, sha256 }
 }
 
 /** How the bytes of a part differ from what its manifest says, or undefined. */

@@ -141,7 +141,7 @@ async function writeParts(
 ): Promise<void> {
   const file = await open(path, 'wx')
   try {
-    for (const part of parts) await file.writeFile(await checkedPart(part, options))
+    for await (const bytes of checkedParts(parts, options)) await file.writeFile(bytes)
     await file.sync()
   } finally {
     await file.close()
@@ -154,13 +154,30 @@ async function putRows(
   options: RestoreOptions,
 ): Promise<void> {
   const reader = new RowReader()
-  for (const part of parts) {
-    const bytes = await checkedPart(part, options)
+  for await (const bytes of checkedParts(parts, options)) {
     await store.commit((writer) => {
       for (const { table, key, value } of reader.read(bytes)) writer.put(table, key, value)
     })
   }
   invariant(reader.isWhole, 'the last row of a snapshot is whole')
+}
+
+/** One is read and checked while the one before is written. */
+async function* checkedParts(
+  parts: readonly SnapshotPart[],
+  options: RestoreOptions,
+): AsyncGenerator<Uint8Array> {
+  const [first, ...rest] = parts
+  if (first === undefined) return
+  let next = checkedPart(first, options)
+  for (const part of rest) {
+    const bytes = await next
+    next = checkedPart(part, options)
+    // Whoever goes on with the next one is told; nobody does when the writing has failed.
+    next.catch(() => undefined)
+    yield bytes
+  }
+  yield await next
 }
 
 async function checkedPart(

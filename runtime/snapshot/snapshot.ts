@@ -1,14 +1,7 @@
 /**
  * What a snapshot says about itself: whose state it holds, which moment of it, and of which parts it
  * is made. Its manifest is written last, so a snapshot that has one is whole.
- *
- * It comes from outside when it is read again: nothing of it is believed before it was checked, and no
- * part's name is ever taken as a path.
  */
-import { createHash } from 'node:crypto'
-import { reasonOf, StateError } from '../errors.ts'
-import { DamagedSnapshotError } from './damaged-snapshot.ts'
-import { isManifest, isTree } from './manifest-guard.ts'
 import type { JobRow } from '../task/meta.ts'
 
 export const SNAPSHOT_FORMAT = 1
@@ -122,40 +115,3 @@ export function readSnapshotId(id: string): ReadId | undefined {
 /** A job's name as a part of file names and subjects. */
 export const jobPart = (job: string): string =>
   encodeURIComponent(job).replaceAll(/[.~!*'()]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)
-
-export function encodeManifest(manifest: SnapshotManifest): Uint8Array {
-  const text = JSON.stringify(manifest)
-  return Buffer.from(`${JSON.stringify({ manifest, sha256: sha256(text) }, undefined, 1)}\n`)
-}
-
-/** @throws StateError when it is damaged, of a newer format, or not the manifest of this snapshot. */
-export function decodeManifest(id: string, bytes: Uint8Array): SnapshotManifest {
-  const parsed = parse(id, bytes)
-  if (!isTree(parsed) || !isTree(parsed['manifest'])) throw damaged(id)
-  const { manifest } = parsed
-  const format = manifest['format']
-  if (typeof format === 'number' && format > SNAPSHOT_FORMAT) {
-    throw new StateError(
-      `snapshot ${id} has format ${format}, and this version of millrace reads up to ${SNAPSHOT_FORMAT}. Nothing was changed. Use the version that took it, or name an older snapshot.`,
-    )
-  }
-  if (parsed['sha256'] !== sha256(JSON.stringify(manifest))) throw damaged(id)
-  if (!isManifest(manifest) || manifest.id !== id) throw damaged(id)
-  return manifest
-}
-
-function parse(id: string, bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown
-  } catch (error) {
-    throw new DamagedSnapshotError(id, `its manifest cannot be read: ${reasonOf(error)}`, {
-      cause: error,
-    })
-  }
-}
-
-const damaged = (id: string): DamagedSnapshotError =>
-  new DamagedSnapshotError(id, 'its manifest is not what was written')
-
-export const sha256 = (bytes: string | Uint8Array): string =>
-  createHash('sha256').update(bytes).digest('hex')

@@ -11,9 +11,9 @@ import { type JobRow, readEpochRow, readJobRow } from '../task/meta.ts'
 import type { Clock } from '../time/clock.ts'
 import { digestOf } from './digest.ts'
 import { readLineage } from './lineage.ts'
+import { encodeManifest } from './manifest-codec.ts'
 import { rowPieces } from './row-part.ts'
 import {
-  encodeManifest,
   type FileSnapshot,
   PART_BYTES_MAX,
   SNAPSHOT_FORMAT,

@@ -3,7 +3,8 @@ import { reasonOf, StateError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 import { DamagedSnapshotError } from './damaged-snapshot.ts'
 import { partProblem } from './digest.ts'
-import { decodeManifest, partsOf, type SnapshotManifest, type SnapshotPart } from './snapshot.ts'
+import { decodeManifest } from './manifest-codec.ts'
+import { partsOf, type SnapshotManifest, type SnapshotPart } from './snapshot.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 
 /** @throws StateError when it is not there, damaged, or of a newer format. */

@@ -47,9 +47,10 @@ export class Inputs {
   /**
    * Takes one batch of each input that has one and may be read.
    * @param onApplied called when a whole batch was applied.
+   * @param isDue whether timers are due: they come before any further record, of whatever input.
    * @returns 'stepped' when time alone went on, since an input has been silent for too long.
    */
-  take(onApplied: () => void): 'taken' | 'stepped' | 'nothing' {
+  take(onApplied: () => void, isDue: () => boolean): 'taken' | 'stepped' | 'nothing' {
     this.#listen()
     const now = this.#clock.monotonic()
     // One that an earlier run has read to its end does not say so again before it is asked.
@@ -69,6 +70,7 @@ export class Inputs {
       ingest.silentSince = this.#clock.monotonic()
       ingest.status.heardAt = this.#clock.now()
       if (result === 'taken') onApplied()
+      if (isDue()) break
     }
     const stepped = this.#noteSilence()
     if (taken) return 'taken'
@@ -121,9 +123,12 @@ export class Inputs {
     return this.#ingests.some((ingest) => ingest.isMidBatch)
   }
 
-  /** Goes on with the batches that were begun. */
-  takeRest(): void {
-    for (const ingest of this.#ingests) if (ingest.isMidBatch) ingest.take()
+  /** Goes on with the batches that were begun, until timers are due. */
+  takeRest(isDue: () => boolean): void {
+    for (const ingest of this.#ingests) {
+      if (isDue()) return
+      if (ingest.isMidBatch) ingest.take()
+    }
   }
 
   /** More is known to be there and will be read in a moment. */

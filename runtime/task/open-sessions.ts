@@ -64,10 +64,9 @@ export class OpenSessions {
     return this.#times[slot * WIDTH + 1] as Timestamp
   }
 
-  /** Whether its timer is for this time; that may be so as long as it is not known. */
-  isWaitingFor(slot: number, time: Timestamp): boolean {
-    const wakeAt = this.#times[slot * WIDTH + 2] as Timestamp
-    return wakeAt === time || Number.isNaN(wakeAt)
+  /** The time that its timer waits for. */
+  wakeAtOf(slot: number): Timestamp {
+    return this.#times[slot * WIDTH + 2] as Timestamp
   }
 
   stretch(slot: number, start: Timestamp, end: Timestamp): void {
@@ -75,7 +74,6 @@ export class OpenSessions {
     this.#times[slot * WIDTH + 1] = end
   }
 
-  /** NaN when it is not known. */
   wakeAt(slot: number, time: Timestamp): void {
     this.#times[slot * WIDTH + 2] = time
   }

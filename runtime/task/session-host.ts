@@ -5,8 +5,8 @@
  * N1 A key whose sessions differ from the committed store is in memory: changed, or just written. Only
  *    others are dropped to make room.
  * N2 Each open session has one timer, at its end or, while it grows, before it: then the timer is set
- *    anew when it fires. Which time it waits for is not stored: of a session that was loaded, any timer
- *    of its key may be the one.
+ *    anew when it fires. The time it waits for is stored with it: which results come first is then the
+ *    same whatever was in memory.
  */
 import type { Key, Push } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
@@ -41,7 +41,12 @@ export interface SessionHostOptions {
 }
 
 /** A session as it is stored: a key's row has one cell, the list of its open sessions. */
-type StoredSession = readonly [start: Timestamp, end: Timestamp, accumulator: unknown]
+type StoredSession = readonly [
+  start: Timestamp,
+  end: Timestamp,
+  wakeAt: Timestamp,
+  accumulator: unknown,
+]
 
 /** A rough price of a session in memory beside its accumulator. */
 const SESSION_BYTES = 120
@@ -231,7 +236,10 @@ export class SessionHost implements Host {
     while (slot !== NO_SLOT) {
       const next = sessions.nextOf(slot)
       if (sessions.endOf(slot) - 1 <= time) this.#end(slot, key)
-      else if (sessions.isWaitingFor(slot, time)) this.#waitFor(slot)
+      else if (sessions.wakeAtOf(slot) === time) {
+        this.#waitFor(slot)
+        if (!sessions.has(slot, DIRTY)) this.#noteDirty(slot)
+      }
       slot = next
     }
   }
@@ -272,9 +280,10 @@ export class SessionHost implements Host {
     const sessions = this.#sessions
     let first = NO_SLOT
     const [stored] = decodeRow(bytes, what).value as [readonly StoredSession[]]
-    for (const [start, end, accumulator] of stored) {
+    for (const [start, end, wakeAt, accumulator] of stored) {
       const slot = sessions.open(key, first, start, end)
       first = slot
+      sessions.wakeAt(slot, wakeAt)
       sessions.column.set(slot, accumulator)
       sessions.mark(slot, STORED)
     }
@@ -311,7 +320,8 @@ export class SessionHost implements Host {
       slot !== NO_SLOT;
       slot = sessions.nextOf(slot)
     ) {
-      stored.push([sessions.startOf(slot), sessions.endOf(slot), sessions.column.get(slot)])
+      const [start, end] = [sessions.startOf(slot), sessions.endOf(slot)]
+      stored.push([start, end, sessions.wakeAtOf(slot), sessions.column.get(slot)])
       sessions.unmark(slot, DIRTY)
       sessions.mark(slot, STORED)
     }

@@ -62,6 +62,10 @@ export class SliceHost implements Host {
   #slice: Slice | undefined
   #start: Timestamp = Number.NaN
   #lastTime: Timestamp = Number.NaN
+  /** Last times of slices whose keys are all in the store only. */
+  readonly #elsewhere = new Set<Timestamp>()
+  /** All slices up to here have closed. */
+  #firedUpTo: Timestamp = Number.NEGATIVE_INFINITY
   /** Emptied slices to use again. */
   readonly #spare: Slice[] = []
   #removals: Uint8Array[] = []
@@ -85,7 +89,7 @@ export class SliceHost implements Host {
   }
 
   readonly #push: Push = (value, time, key) => {
-    const at = this.#ofEventTime ? time : this.#options.now()
+    const at = this.#ofEventTime ? time : this.#now()
     if (!(at >= this.#start && at <= this.#lastTime)) this.#moveTo(at)
     if (this.#ofEventTime && this.#lastTime <= this.#watermark.value) {
       this.#takeLate(value, time, key as Key)
@@ -103,6 +107,11 @@ export class SliceHost implements Host {
     if (((slice.flags[slot] as number) & DIRTY) === 0) this.#noteDirty(slice, slot)
   }
 
+  /** The clock; never in a slice that has closed, though clocks can be set back. */
+  #now(): Timestamp {
+    return Math.max(this.#options.now(), this.#firedUpTo + 1)
+  }
+
   #moveTo(time: Timestamp): void {
     const { start, end } = this.#options.operator.sliceAt(time)
     this.#start = start
@@ -113,7 +122,8 @@ export class SliceHost implements Host {
   #openSlice(): Slice {
     const { operator, mayHaveStored, timers } = this.#options
     const window = { start: this.#start, end: this.#lastTime + 1 }
-    const isElsewhere = mayHaveStored && timers.hasEarlier(this.#lastTime)
+    const isElsewhere =
+      this.#elsewhere.has(this.#lastTime) || (mayHaveStored && timers.hasEarlier(this.#lastTime))
     const slice = this.#spare.pop() ?? new Slice(window, operator.columns(), isElsewhere)
     slice.reuse(window, isElsewhere)
     this.#slices.set(this.#lastTime, slice)
@@ -217,6 +227,7 @@ export class SliceHost implements Host {
 
   #fire(timers: TimerQueue, upTo: Timestamp, budget: number): boolean {
     if (!timers.isDue(upTo)) return true
+    this.#firedUpTo = Math.max(this.#firedUpTo, Number.isFinite(upTo) ? upTo : this.#firedUpTo)
     const isAll = timers.fire(upTo, budget, this.#onTimer)
     // What is over has been handed on whole: its timers fire in order of time.
     for (const [lastTime, slice] of this.#slices) {
@@ -224,6 +235,7 @@ export class SliceHost implements Host {
       this.#slots -= slice.openCount
       this.dirtyCount -= slice.dirty.length
       this.#slices.delete(lastTime)
+      this.#elsewhere.delete(lastTime)
       if (this.#spare.length < SPARE_MAX && slice.keys.length <= SPARE_SLOTS_MAX) {
         this.#spare.push(slice)
       }
@@ -314,7 +326,16 @@ export class SliceHost implements Host {
     const { entriesMax, bytesMax } = this.#options.limits
     const bytes = this.#slots * (SLOT_BYTES + this.#rowBytes * BYTES_GROWTH)
     if (this.#slots <= entriesMax && bytes <= bytesMax) return
-    for (const [lastTime, slice] of this.#slices) this.#slices.set(lastTime, this.#thinned(slice))
+    for (const [lastTime, slice] of this.#slices) {
+      // One that is closing remembers which keys have closed, and will be gone in a moment.
+      if (lastTime <= this.#firedUpTo) continue
+      const thinned = this.#thinned(slice)
+      if (thinned.openCount > 0) this.#slices.set(lastTime, thinned)
+      else {
+        this.#slices.delete(lastTime)
+        this.#elsewhere.add(lastTime)
+      }
+    }
     this.#forgetSlice()
   }
 

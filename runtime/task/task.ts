@@ -197,12 +197,15 @@ export class Task {
     if (this.#outboxIsFull && !this.#isMidBatch) return false
     const worked = this.#fireTimers()
     // Timers come before the records behind them: the rest of what is due goes first.
-    if (this.#parts.hosts.some((host) => host.isDue)) return true
-    const taken = this.#inputs.take(() => this.#parts.onMoment('applied'))
+    if (this.#isDue()) return true
+    const taken = this.#inputs.take(() => this.#parts.onMoment('applied'), this.#isDue)
     const ended = this.#inputs.finishEnded()
     if (taken === 'taken' || ended) this.#takenInEpoch = true
     return worked || ended || taken !== 'nothing'
   }
+
+  /** Whether timers wait for an event time that has come. */
+  readonly #isDue = (): boolean => this.#parts.hosts.some((host) => host.isDue)
 
   /** Fires what is due, in the order of the chain. True when something fired. */
   #fireTimers(): boolean {
@@ -231,7 +234,7 @@ export class Task {
 
   /** All inputs have ended and every timer that their end made due has fired. */
   get #isOver(): boolean {
-    return this.#inputs.areFinished && !this.#parts.hosts.some((host) => host.isDue)
+    return this.#inputs.areFinished && !this.#isDue()
   }
 
   get #isMidBatch(): boolean {
@@ -421,7 +424,7 @@ export class Task {
     const { outboxes } = this.#parts
     while (this.#isMidBatch) {
       this.#fireTimers()
-      this.#inputs.takeRest()
+      this.#inputs.takeRest(this.#isDue)
       await this.#clock.breathe()
     }
     await this.#commitNow()

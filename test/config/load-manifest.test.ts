@@ -180,7 +180,7 @@ describe('a wrong manifest is refused with line and column', () => {
     [
       'an unknown field that is near to nothing',
       `${HEAD}parallelism: 4\n`,
-      '9:1 parallelism: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, durability, limits, operators, mode',
+      '9:1 parallelism: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, durability, snapshots, limits, operators, mode',
     ],
     [
       'an unknown field inside',

@@ -38,7 +38,7 @@ beforeAll(async () => {
   console.log(`seed ${seed} (MILLRACE_SEED=${seed} repeats it)`)
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: npm run build`)
   root = await mkdtemp(join(tmpdir(), 'millrace-snapshots-'))
-  input = testInput(450_000, seed)
+  input = testInput(350_000, seed)
   await writeFile(join(root, 'ratings.jsonl'), input.lines.map((line) => `${line}\n`).join(''))
 })
 afterAll(() => rm(root, { recursive: true, force: true }))
@@ -172,18 +172,19 @@ describe('a job with snapshots', { timeout: PATIENCE_MS }, () => {
     place = source
     await liveAndDie(source, 2, ['snapshots.every=30ms', 'snapshots.keep=50'])
     const { ids } = source
-    for (const id of [ids[0], ids[Math.floor(ids.length / 2)], ids.at(-1)]) {
-      for (const results of ['resume', 'again']) {
-        place = new Place()
-        cpSync(source.path('out.jsonl'), place.path('out.jsonl'))
-        const copied = await source.run(['copy', id ?? '', '--to', place.path('snapshots')])
-        expect(copied.code).toBe(EXIT.ok)
-        const flags = ['--restore', id ?? '', '--results', results]
-        const { code, output } = await place.run(['run', ...flags])
-        expect([code, output]).toEqual([EXIT.ok, expect.stringContaining(id ?? '')])
-        expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
-        expect(letters(place)).toBe(input.brokenCount)
-      }
+    for (const [id, results] of [
+      [ids[0], 'resume'],
+      [ids.at(-1), 'again'],
+    ] as const) {
+      place = new Place()
+      cpSync(source.path('out.jsonl'), place.path('out.jsonl'))
+      const copied = await source.run(['copy', id ?? '', '--to', place.path('snapshots')])
+      expect(copied.code).toBe(EXIT.ok)
+      const flags = ['--restore', id ?? '', '--results', results]
+      const { code, output } = await place.run(['run', ...flags])
+      expect([code, output]).toEqual([EXIT.ok, expect.stringContaining(id ?? '')])
+      expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+      expect(letters(place)).toBe(input.brokenCount)
     }
   })
 
@@ -192,20 +193,21 @@ describe('a job with snapshots', { timeout: PATIENCE_MS }, () => {
     const set = ['snapshots.every=30ms', 'snapshots.keep=2']
     for (let round = 0; round < 4; round++) {
       const life = place.start(['run'], set)
-      const begun = (): number =>
-        existsSync(place.path('snapshots')) ? readdirSync(place.path('snapshots')).length : 0
+      const begun = (): string[] =>
+        existsSync(place.path('snapshots')) ? readdirSync(place.path('snapshots')) : []
       const before = begun()
+      let isOver = false
+      void life.ended.then(() => (isOver = true))
       // A folder that is new is one that is being filled.
-      await until(
-        'a snapshot is begun',
-        () => begun() !== before || life.output().includes('taken'),
-      )
+      const isBegun = (): boolean => begun().some((id) => !before.includes(id))
+      await until('a snapshot is begun, or all is done', () => isOver || isBegun())
       await new Promise((resolve) => setTimeout(resolve, random() * 20))
       life.kill()
       await life.ended
       const verified = await place.run(['verify'])
       expect(verified.code, verified.output).toBe(EXIT.ok)
-      if (round % 2 === 1) rmSync(place.path('state'), { recursive: true })
+      // Without a whole one there is nothing to go on from.
+      if (place.ids.length > 0) rmSync(place.path('state'), { recursive: true })
     }
     const { code, output } = await place.run(['run'], set)
     expect([code, output]).toEqual([EXIT.ok, expect.anything()])
@@ -306,8 +308,8 @@ describe('a restore', { timeout: PATIENCE_MS }, () => {
       place.run(['run', '--restore', id]),
       place.run(['run', '--restore', id]),
     ])
-    const codes = both.map(({ code }) => code).toSorted()
-    expect([codes, both]).toEqual([[EXIT.ok, EXIT.state], expect.anything()])
+    const codes = new Set(both.map(({ code }) => code))
+    expect([codes, both]).toEqual([new Set([EXIT.ok, EXIT.state]), expect.anything()])
     expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
   })
 

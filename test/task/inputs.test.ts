@@ -68,7 +68,10 @@ class Scene {
   /** A round, once everybody who waits for news has been told. */
   async round(): Promise<'taken' | 'stepped' | 'nothing'> {
     await this.clock.breathe()
-    const result = this.inputs.take(() => undefined)
+    const result = this.inputs.take(
+      () => undefined,
+      () => false,
+    )
     this.inputs.finishEnded()
     return result
   }

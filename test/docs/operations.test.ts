@@ -1,0 +1,106 @@
+/** The commands of docs/OPERATIONS.md, run in their order by a shell, with the job in a folder of its own. */
+import { spawnSync } from 'node:child_process'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { EXIT } from '../../runtime/cli/exit-codes.ts'
+import { FILE_MANIFEST, JobFolder, records, results, textOf } from '../job/job-process.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const page = readFileSync(join(ROOT, 'docs/OPERATIONS.md'), 'utf8')
+const blocks = (language: string): string[] =>
+  Array.from(
+    page.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g')),
+    ([, text]) => text ?? '',
+  )
+
+const [section = ''] = blocks('yaml')
+const LAST = 5_000
+let job: JobFolder
+
+beforeAll(() => {
+  job = new JobFolder(
+    `${FILE_MANIFEST.replace('in.jsonl', 'in.jsonl, follow: true')}state: ./state\n${section}`,
+  )
+  mkdirSync(job.path('bin'))
+  const main = join(ROOT, 'dist/runtime/cli/main.js')
+  writeFileSync(job.path('bin/millrace'), `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`)
+  chmodSync(job.path('bin/millrace'), 0o755)
+})
+afterAll(() => job.remove())
+
+function sh(
+  script: string,
+  env: Record<string, string> = {},
+): { code: number | null; output: string } {
+  const path = `${job.path('bin')}:${process.env['PATH']}`
+  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-e', '-c', script], {
+    cwd: job.folder,
+    env: { ...process.env, PATH: path, ...env },
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  return { code: status, output: stdout + stderr }
+}
+
+const ids = (): string[] =>
+  sh('millrace snapshot ls job.yaml')
+    .output.trimEnd()
+    .split('\n')
+    .map((line) => line.split(' ')[0] ?? '')
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + 20_000
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`waited in vain until ${what}`)
+    await new Promise((done) => setTimeout(done, 10))
+  }
+}
+
+const expected = textOf(results(LAST))
+
+test('every command of the page does what the page says', { timeout: 120_000 }, async () => {
+  const [commands = '', startAgain = '', rollBack = '', ...rest] = blocks('sh')
+  expect(rest).toEqual([])
+  job.write('in.jsonl', textOf(records(1, LAST / 2)))
+  const life = job.start()
+  await until('the first half is out', () => job.read('out.jsonl') === textOf(results(LAST / 2)))
+
+  const asked = sh(commands)
+  expect([asked.code, asked.output]).toEqual([
+    0,
+    expect.stringMatching(/whole\n.*copied to .*elsewhere\n$/),
+  ])
+  const [id = ''] = ids()
+  expect(asked.output.startsWith(`${id}  epoch `)).toBe(true)
+  expect(existsSync(job.path(`elsewhere/${id}/manifest.json`))).toBe(true)
+
+  appendFileSync(job.path('in.jsonl'), textOf(records(LAST / 2 + 1, LAST)))
+  await until('the second half is out', () => job.read('out.jsonl') === expected)
+  life.child.kill('SIGTERM')
+  expect(await life.ended).toBe(0)
+
+  const started = sh(startAgain)
+  expect([started.code, started.output]).toEqual([
+    0,
+    expect.stringContaining(`restored from snapshot ${id}`),
+  ])
+  expect(job.read('out.jsonl')).toBe(expected)
+
+  const back = sh(rollBack, { ID: id })
+  expect([back.code, back.output]).toEqual([0, expect.stringContaining(id)])
+  expect(job.read('out.jsonl')).toBe(expected)
+
+  expect(sh(`millrace snapshot rm job.yaml ${id}`).code).toBe(0)
+  expect(ids()).not.toContain(id)
+  // What is in the state folder goes before any snapshot; --restore does not touch it.
+  expect(sh('millrace run job.yaml --mode batch').code).toBe(0)
+  expect(sh('millrace run job.yaml --mode batch --restore latest').code).toBe(EXIT.state)
+})
