@@ -83,7 +83,8 @@ function expectPercentiles(result: unknown, rows: readonly Row[]): void {
 
 function expectAbout(result: unknown, rows: readonly Row[]): void {
   const exact = new Set(rows.map(either)).size
-  expect(Math.abs((result as number) - exact)).toBeLessThanOrEqual(1 + 0.1 * exact)
+  // Few values are off by those that share a register: of forty in 4,096, two pairs now and then.
+  expect(Math.abs((result as number) - exact)).toBeLessThanOrEqual(3 + 0.1 * exact)
 }
 
 const longest = aggregate({
