@@ -36,7 +36,11 @@ export class MemorySource implements Source {
   batchRecordsMax: number
   #ended = false
 
-  constructor({ name, batchRecordsMax = BATCH_RECORDS_MAX, isBounded = false }: MemorySourceOptions) {
+  constructor({
+    name,
+    batchRecordsMax = BATCH_RECORDS_MAX,
+    isBounded = false,
+  }: MemorySourceOptions) {
     this.#name = name
     this.isBounded = isBounded
     this.batchRecordsMax = batchRecordsMax
