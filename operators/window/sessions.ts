@@ -7,7 +7,7 @@ import type { Aggregate } from '../aggregate/aggregate.ts'
 import { type Column, columnOf } from '../aggregate/column.ts'
 import type { Key } from '../operator.ts'
 import type { Milliseconds } from '../time.ts'
-import { ONLY_PANE, type Window } from './window.ts'
+import { onlyResult, type Window } from './window.ts'
 
 /** What the runtime is told of such an operator. */
 export interface SessionOperator {
@@ -32,10 +32,5 @@ export const sessionOperator = (
   gapMs,
   aggregate,
   column: () => columnOf(aggregate),
-  close(column, slot, key, window) {
-    const value = column.result(slot)
-    return keyed
-      ? { key, value, window, pane: ONLY_PANE, revision: 0 }
-      : { value, window, pane: ONLY_PANE, revision: 0 }
-  },
+  close: (column, slot, key, window) => onlyResult(key, column.result(slot), window, keyed),
 })

@@ -9,7 +9,7 @@ import { type Column, columnOf } from '../aggregate/column.ts'
 import type { Key, TimerClock } from '../operator.ts'
 import type { Timestamp } from '../time.ts'
 import type { SlicedWindows, SlicePart } from './sliding-operator.ts'
-import { ONLY_PANE, type Window, windowStart } from './window.ts'
+import { onlyResult, type Window, windowStart } from './window.ts'
 
 /** What the runtime is told of such an operator. */
 export interface SliceOperator {
@@ -45,12 +45,7 @@ export const windowSlices = (
   version: 1,
   sliceAt,
   columns: () => columnOf(aggregate),
-  close(column, slot, key, window) {
-    const value = column.result(slot)
-    return keyed
-      ? { key, value, window, pane: ONLY_PANE, revision: 0 }
-      : { value, window, pane: ONLY_PANE, revision: 0 }
-  },
+  close: (column, slot, key, window) => onlyResult(key, column.result(slot), window, keyed),
 })
 
 /** Slices that windows are put together of: see SlidingOperator. */

@@ -1,4 +1,5 @@
 /** Windows of time: half-open intervals [start, end), and what a window operator hands on. */
+import type { Key } from '../operator.ts'
 import type { Milliseconds, Timestamp } from '../time.ts'
 
 /** An interval of time. That of a global or count window is [-∞, +∞), which JSON writes as null. */
@@ -42,6 +43,17 @@ export interface AllWindowResult<Value> {
 export interface WindowResult<K, Value> extends AllWindowResult<Value> {
   readonly key: K
 }
+
+/** The result of a window that fires once. */
+export const onlyResult = (
+  key: Key,
+  value: unknown,
+  window: Window,
+  keyed: boolean,
+): AllWindowResult<unknown> =>
+  keyed
+    ? ({ key, value, window, pane: ONLY_PANE, revision: 0 } as WindowResult<Key, unknown>)
+    : { value, window, pane: ONLY_PANE, revision: 0 }
 
 /** Start of the window of this size and offset that holds a time; right for negative times too. */
 export function windowStart(

@@ -1,11 +1,11 @@
 /** A snapshot of a job that does not run: its state is as its last run left it. */
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { StateError } from '../errors.ts'
 import { holdsState, taskFolderName } from '../snapshot/restore-snapshot.ts'
 import type { SnapshotManifest } from '../snapshot/snapshot.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
+import { syncPath } from '../state/sync-path.ts'
 import type { Cut } from '../task/cut.ts'
 import { readEpochRow } from '../task/meta.ts'
 import { JobSnapshots } from './job-snapshots.ts'
@@ -32,7 +32,8 @@ export async function snapshotStopped(
     const folder = join(stateDir, taskFolderName('0'))
     const store = new LmdbStore(folder)
     try {
-      await syncFile(join(folder, 'data.mdb'))
+      // What a killed process has committed last may not be on the disk yet.
+      await syncPath(join(folder, 'data.mdb'))
       const snapshots = new JobSnapshots({
         ...options,
         cut: () => cutOf(store),
@@ -50,14 +51,4 @@ export async function snapshotStopped(
 async function cutOf(store: LmdbStore): Promise<Cut> {
   const view = store.view()
   return await Promise.resolve({ epoch: readEpochRow(view)?.epoch ?? 0, view })
-}
-
-/** What a killed process has committed last may not be on the disk yet. */
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r+')
-  try {
-    await file.datasync()
-  } finally {
-    await file.close()
-  }
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { invariant, reasonOf, StateError, UnavailableError } from '../errors.ts'
+import { syncPath } from '../state/sync-path.ts'
 import { DamagedSnapshotError } from './damaged-snapshot.ts'
 import { isPartName } from './manifest-guard.ts'
 import { isSnapshotId, PART_BYTES_MAX } from './snapshot.ts'
@@ -35,11 +36,11 @@ export class FolderStore implements SnapshotStore {
       if (existsSync(path)) throw published(id, this.where)
       await writeDurably(`${path}.new`, manifest)
       // The names of the parts are durable before that of the manifest.
-      await syncFolder(folder)
-      await syncFolder(this.where)
-      await syncFolder(dirname(this.where))
+      await syncPath(folder)
+      await syncPath(this.where)
+      await syncPath(dirname(this.where))
       await rename(`${path}.new`, path)
-      await syncFolder(folder)
+      await syncPath(folder)
     })
   }
 
@@ -81,7 +82,7 @@ export class FolderStore implements SnapshotStore {
     await this.#written(async () => {
       // Without its manifest it is no longer a snapshot, however far the rest gets.
       await rm(join(folder, MANIFEST), { force: true })
-      if (existsSync(folder)) await syncFolder(folder)
+      if (existsSync(folder)) await syncPath(folder)
       await rm(folder, { recursive: true, force: true })
     })
   }
@@ -142,16 +143,6 @@ async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
     await file.sync()
   } finally {
     await file.close()
-  }
-}
-
-/** Names in a folder are durable once the folder is. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path'
 import { invariant, reasonOf, StateError, UnavailableError } from '../errors.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
 import type { Store } from '../state/store.ts'
+import { syncPath } from '../state/sync-path.ts'
 import {
   type EpochRow,
   type JobRow,
@@ -232,13 +233,4 @@ async function moveIntoPlace(
   await syncPath(dirname(stateDir))
   const left = await readdir(aside)
   invariant(left.length === 0, 'everything of a snapshot is moved to its place')
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

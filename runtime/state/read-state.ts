@@ -2,7 +2,6 @@
  * Reads the state of a job beside the process that writes it, or when none does. What it answers is
  * durable: the data file is synced before anything that was read from it is told.
  */
-import { open } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Key } from '../../operators/operator.ts'
@@ -13,6 +12,7 @@ import { decodeKey, KEY_GROUPS } from './key-codec.ts'
 import { LmdbStore } from './lmdb-store.ts'
 import { keepsSlices, readState } from './state-entry.ts'
 import type { Store } from './store.ts'
+import { syncPath } from './sync-path.ts'
 
 export interface StateEntry {
   readonly key: Key
@@ -73,19 +73,10 @@ export async function openCommitted(stateDir: string): Promise<CommittedState> {
     await store.close()
     throw new StateError(`${stateDir} holds a state that was never committed. Run the job first.`)
   }
-  const sync = (): Promise<void> => syncFile(file)
+  // Committed is not durable (a commit may be on its way to the disk): this makes it so.
+  const sync = (): Promise<void> => syncPath(file)
   await sync()
   return { store, job, last, sync }
-}
-
-/** Committed is not durable (a commit may be on its way to the disk): this makes it so. */
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r')
-  try {
-    await file.datasync()
-  } finally {
-    await file.close()
-  }
 }
 
 class LmdbStateReader implements StateReader {

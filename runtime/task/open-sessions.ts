@@ -5,13 +5,8 @@
 import type { Column } from '../../operators/aggregate/column.ts'
 import type { Key, Timestamp } from '../../operators/operator.ts'
 import { KeyIndex, NO_SLOT } from './key-index.ts'
+import { SlotFlags, STORED } from './slot-flags.ts'
 
-/** The store has a row of this session's key. */
-export const STORED = 1
-/** Changed since the last commit was put together. */
-export const DIRTY = 2
-/** Changed since room was last made. */
-export const RECENT = 4
 /** Its key had other sessions when this one was opened, or has got some since. */
 export const SEVERAL = 8
 
@@ -29,7 +24,7 @@ export class OpenSessions {
   #times = new Float64Array(CAPACITY_MIN * WIDTH)
   /** The next session of the same key, in no order; nearly always there is none. */
   #next = new Int32Array(CAPACITY_MIN)
-  flags = new Uint8Array(CAPACITY_MIN)
+  readonly flags = new SlotFlags()
   size = 0
 
   constructor(column: Column) {
@@ -84,11 +79,12 @@ export class OpenSessions {
    */
   open(key: Key, first: number, start: Timestamp, end: Timestamp): number {
     const slot = this.#free.pop() ?? this.#keys.length
-    if (slot >= this.flags.length) this.#grow()
+    if (slot >= this.#next.length) this.#grow()
     this.#keys[slot] = key
     this.#next[slot] = first
-    this.flags[slot] = first === NO_SLOT ? 0 : ((this.flags[first] as number) & STORED) | SEVERAL
-    if (first !== NO_SLOT) this.mark(first, SEVERAL)
+    const isOnly = first === NO_SLOT
+    this.flags.set(slot, isOnly ? 0 : (this.flags.of(first) & STORED) | SEVERAL)
+    if (!isOnly) this.flags.mark(first, SEVERAL)
     this.#first.set(key, slot)
     this.stretch(slot, start, end)
     this.wakeAt(slot, Number.NaN)
@@ -114,33 +110,18 @@ export class OpenSessions {
     }
     // Lets go of the values that the accumulator held.
     this.column.init(slot)
-    this.flags[slot] = 0
+    this.flags.set(slot, 0)
     this.#keys[slot] = undefined
     this.#free.push(slot)
     this.size -= 1
     return left
   }
 
-  has(slot: number, flag: number): boolean {
-    return ((this.flags[slot] as number) & flag) !== 0
-  }
-
-  mark(slot: number, flag: number): void {
-    this.flags[slot] = (this.flags[slot] as number) | flag
-  }
-
-  unmark(slot: number, flag: number): void {
-    this.flags[slot] = (this.flags[slot] as number) & ~flag
-  }
-
   #grow(): void {
-    const capacity = this.flags.length * 2
-    const [times, next, flags] = [this.#times, this.#next, this.flags]
-    this.#times = new Float64Array(capacity * WIDTH)
+    const [times, next] = [this.#times, this.#next]
+    this.#times = new Float64Array(times.length * 2)
     this.#times.set(times)
-    this.#next = new Int32Array(capacity)
+    this.#next = new Int32Array(next.length * 2)
     this.#next.set(next)
-    this.flags = new Uint8Array(capacity)
-    this.flags.set(flags)
   }
 }

@@ -151,12 +151,7 @@ export class OperatorHost implements Turn, Host {
     const input = this.#watermark
     const isAll =
       !eventTimers.isDue(input.value) || eventTimers.fire(input.value, budget, this.#onEventTimer)
-    if (isAll) {
-      // Who is idle does not advance: so it speaks again first, and falls silent last.
-      if (!input.idle) output.setIdle(false)
-      output.advance(input.value - this.#holdBackMs)
-      output.setIdle(input.idle)
-    }
+    if (isAll) output.follow(input, this.#holdBackMs)
     return isAll
   }
 

@@ -13,32 +13,13 @@ import type { Timestamp } from '../../operators/time.ts'
 import type { SessionOperator } from '../../operators/window/sessions.ts'
 import { actorRowKey, encodeKey } from '../state/key-codec.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
-import type { Store, StoreWriter } from '../state/store.ts'
-import type { TimerQueue } from '../time/timer-queue.ts'
+import type { StoreWriter } from '../state/store.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
-import type { CacheLimits } from './actor-cache.ts'
-import type { FailureDesk } from './failure-desk.ts'
+import { type ColumnHostOptions, lateOutput } from './column-host.ts'
 import type { Host } from './host.ts'
 import { NO_SLOT } from './key-index.ts'
-import { DIRTY, OpenSessions, RECENT, SEVERAL, STORED } from './open-sessions.ts'
-import type { HostOutputs } from './operator-host.ts'
-
-export interface SessionHostOptions {
-  readonly name: string
-  readonly operator: SessionOperator
-  readonly store: Store
-  /** Number of the operator in the store. */
-  readonly number: number
-  readonly limits: CacheLimits
-  /** Whether the store may hold state of this operator from earlier runs. */
-  readonly mayHaveStored: boolean
-  readonly timers: TimerQueue
-  readonly watermark: WatermarkHolder
-  /** How far time has come behind it. */
-  readonly output: WatermarkHolder
-  readonly outputs: HostOutputs
-  readonly failures: FailureDesk
-}
+import { OpenSessions, SEVERAL } from './open-sessions.ts'
+import { DIRTY, RECENT, STORED } from './slot-flags.ts'
 
 /** A session as it is stored: a key's row has one cell, the list of its open sessions. */
 type StoredSession = readonly [
@@ -55,9 +36,10 @@ const BYTES_GROWTH = 2
 
 export class SessionHost implements Host {
   readonly name: string
-  readonly #options: SessionHostOptions
+  readonly #options: ColumnHostOptions<SessionOperator>
   readonly #gapMs: number
   readonly #watermark: WatermarkHolder
+  readonly #lateOutput: Push
   readonly #sessions: OpenSessions
   /** Slots to write with the next commit; what has ended since is free or another's. */
   #dirty: number[] = []
@@ -71,11 +53,12 @@ export class SessionHost implements Host {
   fired = 0
   lateCount = 0
 
-  constructor(options: SessionHostOptions) {
+  constructor(options: ColumnHostOptions<SessionOperator>) {
     this.name = options.name
     this.#options = options
     this.#gapMs = options.operator.gapMs
     this.#watermark = options.watermark
+    this.#lateOutput = lateOutput(options.outputs)
     this.#sessions = new OpenSessions(options.operator.column())
     this.#someAreElsewhere = options.mayHaveStored
   }
@@ -110,7 +93,7 @@ export class SessionHost implements Host {
     sessions.column.apply(slot)
     const start = Math.min(sessions.startOf(slot), time)
     sessions.stretch(slot, start, Math.max(sessions.endOf(slot), time + this.#gapMs))
-    if (((sessions.flags[slot] as number) & DIRTY) === 0) this.#noteDirty(slot)
+    if (!sessions.flags.has(slot, DIRTY)) this.#noteDirty(slot)
   }
 
   #open(value: unknown, time: Timestamp, key: Key, first: number): void {
@@ -179,15 +162,12 @@ export class SessionHost implements Host {
   }
 
   #late(value: unknown, time: Timestamp, key: Key): void {
-    const { sides, late } = this.#options.outputs
     this.lateCount += 1
-    const side = sides['late']
-    if (side !== undefined) side(value, time, key)
-    else late(value, time, key)
+    this.#lateOutput(value, time, key)
   }
 
   #noteDirty(slot: number): void {
-    this.#sessions.mark(slot, DIRTY | RECENT)
+    this.#sessions.flags.mark(slot, DIRTY | RECENT)
     this.#dirty.push(slot)
   }
 
@@ -204,12 +184,7 @@ export class SessionHost implements Host {
     const { timers, output } = this.#options
     const input = this.#watermark
     const isAll = !timers.isDue(input.value) || timers.fire(input.value, budget, this.#onTimer)
-    if (isAll) {
-      // Who is idle does not advance: so it speaks again first, and falls silent last.
-      if (!input.idle) output.setIdle(false)
-      output.advance(input.value)
-      output.setIdle(input.idle)
-    }
+    if (isAll) output.follow(input)
     return isAll
   }
 
@@ -238,7 +213,7 @@ export class SessionHost implements Host {
       if (sessions.endOf(slot) - 1 <= time) this.#end(slot, key)
       else if (sessions.wakeAtOf(slot) === time) {
         this.#waitFor(slot)
-        if (!sessions.has(slot, DIRTY)) this.#noteDirty(slot)
+        if (!sessions.flags.has(slot, DIRTY)) this.#noteDirty(slot)
       }
       slot = next
     }
@@ -256,7 +231,7 @@ export class SessionHost implements Host {
       const failure = { error, key, value: sessions.column.get(slot) }
       closed = failures.recover(this.name, failure, close)
     }
-    const wasStored = sessions.has(slot, STORED)
+    const wasStored = sessions.flags.has(slot, STORED)
     const left = sessions.close(slot)
     if (left !== NO_SLOT) this.#noteDirty(left)
     else if (wasStored) this.#removed.add(key)
@@ -285,7 +260,7 @@ export class SessionHost implements Host {
       first = slot
       sessions.wakeAt(slot, wakeAt)
       sessions.column.set(slot, accumulator)
-      sessions.mark(slot, STORED)
+      sessions.flags.mark(slot, STORED)
     }
     return first
   }
@@ -298,7 +273,7 @@ export class SessionHost implements Host {
     let [rows, bytes] = [0, 0]
     for (const slot of this.#dirty) {
       // Ended, or written already with another session of its key.
-      if (!sessions.has(slot, DIRTY)) continue
+      if (!sessions.flags.has(slot, DIRTY)) continue
       const key = sessions.keyOf(slot) as Key
       const row = encodeRow([this.#stored(slot, key)], epoch)
       writer.put('state', this.#rowKey(key), row)
@@ -314,7 +289,7 @@ export class SessionHost implements Host {
   #stored(only: number, key: Key): readonly StoredSession[] {
     const sessions = this.#sessions
     const stored: StoredSession[] = []
-    const isOnly = !sessions.has(only, SEVERAL)
+    const isOnly = !sessions.flags.has(only, SEVERAL)
     for (
       let slot = isOnly ? only : sessions.firstOf(key);
       slot !== NO_SLOT;
@@ -322,8 +297,8 @@ export class SessionHost implements Host {
     ) {
       const [start, end] = [sessions.startOf(slot), sessions.endOf(slot)]
       stored.push([start, end, sessions.wakeAtOf(slot), sessions.column.get(slot)])
-      sessions.unmark(slot, DIRTY)
-      sessions.mark(slot, STORED)
+      sessions.flags.unmark(slot, DIRTY)
+      sessions.flags.mark(slot, STORED)
     }
     return stored
   }
@@ -352,8 +327,8 @@ export class SessionHost implements Host {
     const sessions = this.#sessions
     let wasUsed = false
     for (let slot = sessions.firstOf(key); slot !== NO_SLOT; slot = sessions.nextOf(slot)) {
-      if (sessions.has(slot, DIRTY | RECENT)) wasUsed = true
-      sessions.unmark(slot, RECENT)
+      if (sessions.flags.has(slot, DIRTY | RECENT)) wasUsed = true
+      sessions.flags.unmark(slot, RECENT)
     }
     return wasUsed
   }

@@ -11,34 +11,14 @@ import type { Timestamp } from '../../operators/time.ts'
 import type { SliceOperator } from '../../operators/window/slices.ts'
 import { actorRowKey, encodeKey, entryRowKey } from '../state/key-codec.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
-import type { Store, StoreWriter } from '../state/store.ts'
+import type { StoreWriter } from '../state/store.ts'
 import type { TimerQueue } from '../time/timer-queue.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
-import type { CacheLimits } from './actor-cache.ts'
-import type { FailureDesk } from './failure-desk.ts'
+import { type ColumnHostOptions, lateOutput } from './column-host.ts'
 import type { Host } from './host.ts'
 import { NO_SLOT } from './key-index.ts'
-import type { HostOutputs } from './operator-host.ts'
-import { CLOSED, DIRTY, Slice, RECENT, STORED } from './slice.ts'
-
-export interface SliceHostOptions {
-  readonly name: string
-  readonly operator: SliceOperator
-  readonly store: Store
-  /** Number of the operator in the store. */
-  readonly number: number
-  readonly limits: CacheLimits
-  /** Whether the store may hold state of this operator from earlier runs. */
-  readonly mayHaveStored: boolean
-  /** The timers of the operator's clock. */
-  readonly timers: TimerQueue
-  readonly watermark: WatermarkHolder
-  /** How far time has come behind it. */
-  readonly output: WatermarkHolder
-  readonly now: () => number
-  readonly outputs: HostOutputs
-  readonly failures: FailureDesk
-}
+import { CLOSED, Slice } from './slice.ts'
+import { DIRTY, RECENT, STORED } from './slot-flags.ts'
 
 /** A rough price of a slot in memory beside its row. */
 const SLOT_BYTES = 80
@@ -52,9 +32,10 @@ const CELL = 0
 
 export class SliceHost implements Host {
   readonly name: string
-  readonly #options: SliceHostOptions
+  readonly #options: ColumnHostOptions<SliceOperator>
   readonly #ofEventTime: boolean
   readonly #watermark: WatermarkHolder
+  readonly #lateOutput: Push
   readonly #main: Push
   /** Open windows by their last time. */
   readonly #slices = new Map<Timestamp, Slice>()
@@ -76,11 +57,12 @@ export class SliceHost implements Host {
   fired = 0
   lateCount = 0
 
-  constructor(options: SliceHostOptions) {
+  constructor(options: ColumnHostOptions<SliceOperator>) {
     this.name = options.name
     this.#options = options
     this.#ofEventTime = options.operator.clock === 'event'
     this.#watermark = options.watermark
+    this.#lateOutput = lateOutput(options.outputs)
     this.#main = options.outputs.main
   }
 
@@ -104,7 +86,7 @@ export class SliceHost implements Host {
       if (!this.#recover(slice, slot, error, value)) return
     }
     slice.column.apply(slot)
-    if (((slice.flags[slot] as number) & DIRTY) === 0) this.#noteDirty(slice, slot)
+    if (!slice.flags.has(slot, DIRTY)) this.#noteDirty(slice, slot)
   }
 
   /** The clock; never in a slice that has closed, though clocks can be set back. */
@@ -124,8 +106,8 @@ export class SliceHost implements Host {
     const window = { start: this.#start, end: this.#lastTime + 1 }
     const isElsewhere =
       this.#elsewhere.has(this.#lastTime) || (mayHaveStored && timers.hasEarlier(this.#lastTime))
-    const slice = this.#spare.pop() ?? new Slice(window, operator.columns(), isElsewhere)
-    slice.reuse(window, isElsewhere)
+    const slice = this.#spare.pop() ?? new Slice(operator.columns())
+    slice.begin(window, isElsewhere)
     this.#slices.set(this.#lastTime, slice)
     this.#slice = slice
     return slice
@@ -147,7 +129,7 @@ export class SliceHost implements Host {
     if (bytes === undefined) return false
     const what = `the window ${slice.window.start} of key ${JSON.stringify(key)} of operator '${this.name}'`
     slice.column.set(slot, decodeRow(bytes, what).value)
-    slice.mark(slot, STORED)
+    slice.flags.mark(slot, STORED)
     return true
   }
 
@@ -157,7 +139,7 @@ export class SliceHost implements Host {
   }
 
   #noteDirty(slice: Slice, slot: number): void {
-    slice.mark(slot, DIRTY | RECENT)
+    slice.flags.mark(slot, DIRTY | RECENT)
     slice.dirty.push(slot)
     this.dirtyCount += 1
   }
@@ -171,7 +153,7 @@ export class SliceHost implements Host {
     )
     if (again !== undefined) return true
     // A slot that was made for this record alone never came to be; its timer finds nothing.
-    if (!slice.has(slot, DIRTY | STORED)) {
+    if (!slice.flags.has(slot, DIRTY | STORED)) {
       this.#closeSlot(slice, slot)
       // The key may come again (P2): then with a slot and a timer of its own.
       slice.slots.delete(key)
@@ -199,11 +181,8 @@ export class SliceHost implements Host {
   }
 
   #late(value: unknown, time: Timestamp, key: Key): void {
-    const { sides, late } = this.#options.outputs
     this.lateCount += 1
-    const side = sides['late']
-    if (side !== undefined) side(value, time, key)
-    else late(value, time, key)
+    this.#lateOutput(value, time, key)
   }
 
   // ── close ──────────────────────────────────────────────────────────────────────────────────────
@@ -212,12 +191,7 @@ export class SliceHost implements Host {
     const { timers, output } = this.#options
     const input = this.#watermark
     const isAll = !this.#ofEventTime || this.#fire(timers, input.value, budget)
-    if (isAll) {
-      // Who is idle does not advance: so it speaks again first, and falls silent last.
-      if (!input.idle) output.setIdle(false)
-      output.advance(input.value)
-      output.setIdle(input.idle)
-    }
+    if (isAll) output.follow(input)
     return isAll
   }
 
@@ -227,7 +201,7 @@ export class SliceHost implements Host {
 
   #fire(timers: TimerQueue, upTo: Timestamp, budget: number): boolean {
     if (!timers.isDue(upTo)) return true
-    this.#firedUpTo = Math.max(this.#firedUpTo, Number.isFinite(upTo) ? upTo : this.#firedUpTo)
+    this.#firedUpTo = Math.max(this.#firedUpTo, upTo)
     const isAll = timers.fire(upTo, budget, this.#onTimer)
     // What is over has been handed on whole: its timers fire in order of time.
     for (const [lastTime, slice] of this.#slices) {
@@ -271,7 +245,7 @@ export class SliceHost implements Host {
         return
       }
     }
-    if (slice.has(slot, CLOSED)) return
+    if (slice.flags.has(slot, CLOSED)) return
     const closed = this.#close(slice, slot, key)
     this.#closeSlot(slice, slot)
     if (closed === undefined) return
@@ -291,9 +265,9 @@ export class SliceHost implements Host {
   }
 
   #closeSlot(slice: Slice, slot: number): void {
-    if (slice.has(slot, STORED)) this.#removals.push(this.#rowKey(slice, slot))
-    slice.mark(slot, CLOSED)
-    slice.unmark(slot, STORED)
+    if (slice.flags.has(slot, STORED)) this.#removals.push(this.#rowKey(slice, slot))
+    slice.flags.mark(slot, CLOSED)
+    slice.flags.unmark(slot, STORED)
     slice.openCount -= 1
     this.#slots -= 1
   }
@@ -306,11 +280,11 @@ export class SliceHost implements Host {
     let [rows, bytes] = [0, 0]
     for (const slice of this.#slices.values()) {
       for (const slot of slice.dirty) {
-        slice.unmark(slot, DIRTY)
-        if (slice.has(slot, CLOSED)) continue
+        slice.flags.unmark(slot, DIRTY)
+        if (slice.flags.has(slot, CLOSED)) continue
         const row = encodeRow(slice.column.get(slot), epoch)
         writer.put('state', this.#rowKey(slice, slot), row)
-        slice.mark(slot, STORED)
+        slice.flags.mark(slot, STORED)
         rows += 1
         bytes += row.length
       }
@@ -340,14 +314,14 @@ export class SliceHost implements Host {
   }
 
   #thinned(slice: Slice): Slice {
-    const thin = new Slice(slice.window, this.#options.operator.columns(), true)
+    const thin = new Slice(this.#options.operator.columns())
+    thin.begin(slice.window, true)
     for (const [from, key] of slice.keys.entries()) {
-      if (slice.has(from, CLOSED) || !slice.has(from, RECENT | DIRTY)) continue
+      if (slice.flags.has(from, CLOSED) || !slice.flags.has(from, RECENT | DIRTY)) continue
       const to = thin.open(key)
       thin.column.set(to, slice.column.get(from))
-      thin.mark(to, slice.flags[from] as number)
-      thin.unmark(to, RECENT)
-      if (thin.has(to, DIRTY)) thin.dirty.push(to)
+      thin.flags.set(to, slice.flags.of(from) & ~RECENT)
+      if (thin.flags.has(to, DIRTY)) thin.dirty.push(to)
     }
     this.#slots -= slice.openCount - thin.openCount
     return thin

@@ -38,6 +38,14 @@ export class WatermarkHolder {
     for (const dependent of this.#dependents) dependent.update()
   }
 
+  /** Comes as far as another has, less a delay, and is idle when it is. */
+  follow(other: WatermarkHolder, delayMs = 0): void {
+    // Who is idle does not advance: so it speaks again first, and falls silent last.
+    if (!other.idle) this.setIdle(false)
+    this.advance(other.value - delayMs)
+    this.setIdle(other.idle)
+  }
+
   feed(dependent: MinimumHolder): void {
     this.#dependents.push(dependent)
   }
