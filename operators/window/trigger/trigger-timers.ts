@@ -50,7 +50,11 @@ function wakeTimeOf(turn: Turn, time: Timestamp, clock: TimerClock): Timestamp |
   return isBetween ? Math.max(time, turn.watermark + 1) : time
 }
 
-/** Takes what waited for a timer: windows and the times they asked for. */
+/**
+ * Takes what waited for a timer, in order of the times that were asked for. Times that had passed when they
+ * were asked for share a timer with others: a session that becomes longer behind the watermark may ask
+ * for its end first, and then for a time before it.
+ */
 export function take(
   timers: TriggerTimers,
   wakeTime: Timestamp,
@@ -59,7 +63,22 @@ export function take(
   const place = placeOf(wakeTime, clock)
   const asked = timers.get(place) ?? []
   timers.delete(place)
-  return asked
+  return isInOrder(asked) ? asked : inOrder(asked)
+}
+
+function isInOrder(asked: readonly number[]): boolean {
+  for (let i = 3; i < asked.length; i += 2) {
+    if ((asked[i] as number) < (asked[i - 2] as number)) return false
+  }
+  return true
+}
+
+function inOrder(asked: readonly number[]): readonly number[] {
+  const pairs: (readonly [window: number, time: Timestamp])[] = []
+  for (let i = 0; i < asked.length; i += 2) {
+    pairs.push([asked[i] as number, asked[i + 1] as Timestamp])
+  }
+  return pairs.toSorted(([, a], [, b]) => a - b).flat()
 }
 
 /** A window waits for nothing any more. */
