@@ -6,7 +6,7 @@
  * end in `Max`, and what is "exactly one of" in the file is a union told apart by `kind`.
  */
 import * as z from 'zod'
-import { ALWAYS, byteSize, count, duration, name, path, section } from './fields.ts'
+import { ALWAYS, byteSize, count, duration, name, path, section, text } from './fields.ts'
 import { deadLetterSection, sinkSection } from './sink-section.ts'
 import { sourceSection } from './source-section.ts'
 
@@ -92,6 +92,21 @@ const snapshots = section({
   .transform(({ to, every, keep }) => ({ to, everyMs: every, keep }))
   .meta({ description: 'Copies of the state from which the job can start again anywhere.' })
 
+const metrics = section({
+  port: count('0: any that is free; the log says which.', 0, 65_535).default(9464),
+  host: text('Any other address than one of this machine alone needs a token.').default(
+    '127.0.0.1',
+  ),
+  token: text('Asked for as a bearer token; keep it out of the file: ${env:…}.').optional(),
+})
+  .superRefine(({ host, token }, context) => {
+    if (token !== undefined || /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)) return
+    context.addIssue(
+      `${host} can be reached from other machines; write a token, or host: 127.0.0.1`,
+    )
+  })
+  .meta({ description: 'Serves /metrics for Prometheus, and /healthz.' })
+
 const operator = section({
   onError: z
     .union([z.literal('fail'), z.strictObject({ deadLetterAfter: z.int().min(1).max(1000) })], {
@@ -125,6 +140,7 @@ export const manifestSchema = section({
     .meta({ description: 'local: a commit counts when it is on this disk.' })
     .default('local'),
   snapshots: snapshots.optional(),
+  metrics: metrics.optional(),
   limits: limits.prefault({}),
   operators: z
     .record(z.string().min(1), operator)

@@ -108,6 +108,19 @@ const ARROWS: readonly Arrow[] = [
     why: 'a sink writes rows of an outbox: what made them is above',
   },
   {
+    from: 'runtime/metrics',
+    to: [
+      edge('metrics'),
+      /^runtime\/task\/(task|task-parts|lifecycle)\.ts$/,
+      /^runtime\/snapshot\/snapshot-schedule\.ts$/,
+      OPERATORS,
+      ERRORS,
+      NODE,
+      /^prom-client$/,
+    ],
+    why: 'what is told of a job is read from its tasks; let runtime/job decide who may ask',
+  },
+  {
     from: 'runtime/explain',
     to: [
       /^runtime\/(explain|time|pipeline)\//,
@@ -154,6 +167,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   yaml: /^config\/yaml-tree\.ts$/,
   zod: /^(config\/[a-z-]+|jobs\/schemas)\.ts$/,
   tinyglobby: /^runtime\/source\/file-source\.ts$/,
+  'prom-client': /^runtime\/metrics\/prometheus\.ts$/,
   esbuild: /^runtime\/job\/compile-modules\.ts$/,
 }
 

@@ -23,6 +23,7 @@ import type { PublisherOptions } from './publisher.ts'
 import type { RunFlags } from './run.ts'
 import type { CliServices } from './services.ts'
 import type { ScanFlags } from './state.ts'
+import type { StatusFlags } from './status.ts'
 import type { TargetFlags } from './target.ts'
 
 /** Where a command leaves the exit code it came to. */
@@ -74,6 +75,7 @@ async function buildProgram(context: Context): Promise<Command> {
   addRun(add, context)
   addDev(add, context)
   addChecks(add, context)
+  addStatus(add, context)
   addPublish(add, context)
   addState(program, context)
   addSnapshot(program, context)
@@ -83,6 +85,8 @@ async function buildProgram(context: Context): Promise<Command> {
 
 type AddCommand = (name: string, what: string) => Command
 
+/** Where states are, unless a manifest or a flag says otherwise. */
+const STATES_DEFAULT = '.millrace'
 const JOB = 'a manifest (YAML or JSON) or a state folder'
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
@@ -179,6 +183,21 @@ function addChecks(add: AddCommand, { io, services, outcome }: Context): void {
       outcome.code = await doctor(io, services, job, flags)
     },
   )
+}
+
+function addStatus(add: AddCommand, { io, outcome }: Context): void {
+  withTarget(add('status <job>', `say how a job stands, running or not; <job> is ${JOB}`))
+    .option('--json', 'as JSON')
+    .action(async (job: string, flags: StatusFlags) => {
+      const { status } = await import('./status.ts')
+      outcome.code = await status(io, job, flags)
+    })
+  add('ls [folder]', 'list the jobs whose states are in a folder; default: .millrace')
+    .option('--json', 'as JSON, a line each')
+    .action(async (folder: string | undefined, flags: { readonly json?: boolean }) => {
+      const { ls } = await import('./status.ts')
+      outcome.code = await ls(io, folder ?? STATES_DEFAULT, flags)
+    })
 }
 
 interface PublishOptions {

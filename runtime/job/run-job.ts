@@ -10,13 +10,17 @@ import { FileInput } from '../source/file-source.ts'
 import { SortedFileInput } from '../source/sorted-file-source.ts'
 import type { SourceInput } from '../source/source.ts'
 import type { Sink } from '../sink/sink.ts'
+import { CommitTimes } from '../metrics/commit-times.ts'
+import { type JobReport, knownTime, NO_TASK, reportOfTask } from '../metrics/job-report.ts'
+import type { MetricsServer } from '../metrics/metrics-server.ts'
 import { boundsOf, type SourceBounds } from '../time/bounds.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { TableKind } from '../task/chain.ts'
 import { Lifecycle, type LifeState } from '../task/lifecycle.ts'
 import { NO_COUNTERS } from '../task/meta.ts'
 import { DEAD_LETTER, openTask, shapeOf, type TaskSource } from '../task/open-task.ts'
-import type { Moment, Task } from '../task/task.ts'
+import type { Task } from '../task/task.ts'
+import type { Moment } from '../task/task-parts.ts'
 import { Connections } from './connections.ts'
 import { ControlSocket } from './control-socket.ts'
 import { JobSnapshots, snapshotStoreOf } from './job-snapshots.ts'
@@ -109,6 +113,7 @@ class JobRun {
   readonly #stop = new AbortController()
   readonly #lifecycle: Lifecycle
   readonly #snapshots: JobSnapshots
+  readonly #commits = new CommitTimes()
   #connections: Connections | undefined
   #inputs: readonly SourceInput[] = []
   /** Records of earlier runs on this state; undefined until the task is open for the first time. */
@@ -144,7 +149,10 @@ class JobRun {
     const startedAt = clock.monotonic()
     const unlock = lockState(stateDir)
     let control: ControlSocket | undefined
+    let metrics: MetricsServer | undefined
     try {
+      // First what can be refused at once: an address that is taken.
+      metrics = await this.#openMetrics()
       await this.#restore()
       control = await this.#openControl()
       this.#snapshots.start()
@@ -162,6 +170,7 @@ class JobRun {
     } finally {
       await this.#snapshots.stop()
       await control?.close()
+      await metrics?.close()
       await this.#connections?.close()
       unlock()
     }
@@ -216,13 +225,56 @@ class JobRun {
     const { stateDir } = this.#options
     try {
       return await ControlSocket.open(stateDir, {
-        status: () => ({ ...this.progress(), job: this.#job, snapshots: this.#snapshots.status }),
+        status: () => this.#report(),
         stop: () => this.stop(),
         snapshot: () => this.#snapshots.take(),
       })
     } catch (error) {
       this.#context.log.warn({}, `the job cannot be asked while it runs: ${reasonOf(error)}`)
       return undefined
+    }
+  }
+
+  /** Code that only a watched job needs is loaded only for it: every start waits for what is loaded. */
+  async #openMetrics(): Promise<MetricsServer | undefined> {
+    const { metrics } = this.#options.manifest
+    if (metrics === undefined) return undefined
+    const [{ MetricsServer: Server }, { prometheusPage }] = await Promise.all([
+      import('../metrics/metrics-server.ts'),
+      import('../metrics/prometheus.ts'),
+    ])
+    const { clock, log } = this.#context
+    const page = await prometheusPage(
+      () => this.#report(),
+      () => clock.now(),
+    )
+    const state = (): LifeState => this.#lifecycle.state
+    const server = await Server.open({ ...metrics, page, state })
+    this.#commits.observer = page.observe
+    log.info({ port: server.port }, `metrics on http://${metrics.host}:${server.port}/metrics`)
+    return server
+  }
+
+  #report(): JobReport {
+    const { records, results, late, deadLettered, windows, epoch, watermark, state, restarts } =
+      this.progress()
+    const task = this.#lifecycle.task
+    const parts = task === undefined ? NO_TASK : reportOfTask(task, this.#context.clock.now())
+    return {
+      job: this.#job,
+      mode: this.#options.mode,
+      state,
+      epoch,
+      watermark: knownTime(watermark),
+      records,
+      results,
+      late,
+      deadLettered,
+      windows,
+      restarts,
+      commits: this.#commits.summary,
+      ...parts,
+      snapshots: this.#snapshots.status,
     }
   }
 
@@ -285,6 +337,7 @@ class JobRun {
       outboxBytesMax: limits.outboxBytesMax,
       onRetry: (message) => log.warn({}, message),
       stop,
+      onCommit: (timing) => this.#commits.note(timing),
       ...(onMoment !== undefined && { onMoment }),
     })
     this.#recordsBefore ??= task.countersNow().records

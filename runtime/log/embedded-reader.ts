@@ -55,6 +55,10 @@ export class EmbeddedReader implements LogReader {
     return this.#newest > this.#sequence
   }
 
+  get lag(): number {
+    return Math.max(0, this.#newest - this.#sequence)
+  }
+
   poll(): LogBatch | undefined {
     if (this.#closed || this.#failure !== undefined) return undefined
     this.#options.environment.refresh()

@@ -136,6 +136,10 @@ export class JetStreamReader implements LogReader {
     return this.#pending >= BACKLOG_MESSAGES_MIN
   }
 
+  get lag(): number {
+    return this.#pending + this.#buffer.messages
+  }
+
   poll(): LogBatch | undefined {
     const messages = this.#buffer.shift()
     if (messages === undefined) return undefined

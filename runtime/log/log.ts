@@ -51,6 +51,8 @@ export interface LogReader {
   ready(): Promise<void>
   /** True while the log is known to hold messages behind what poll gave. */
   readonly hasBacklog?: boolean
+  /** How many messages are known to be behind what poll gave; undefined when that is not known. */
+  readonly lag?: number | undefined
   close(): Promise<void>
 }
 

@@ -1,7 +1,7 @@
 /** Takes snapshots by the clock, one at a time, those that are asked for among them. */
 import { reasonOf, UnavailableError } from '../errors.ts'
 import { type Clock, sleep } from '../time/clock.ts'
-import type { SnapshotManifest } from './snapshot.ts'
+import { bytesOf, type SnapshotManifest } from './snapshot.ts'
 
 /** However often it has failed, it is tried again after this long, or after its own time if that is longer. */
 const BACKOFF_MS_MAX = 600_000
@@ -21,7 +21,12 @@ export interface ScheduleOptions {
 
 export interface SnapshotStatus {
   /** The newest that this run has taken. */
-  readonly last?: { readonly id: string; readonly epoch: number; readonly createdAt: number }
+  readonly last?: {
+    readonly id: string
+    readonly epoch: number
+    readonly createdAt: number
+    readonly bytes: number
+  }
   /** Failures in a row. */
   readonly failures: number
   readonly lastFailure?: string
@@ -82,7 +87,8 @@ export class SnapshotSchedule {
       this.#lastFailure = undefined
       if (manifest !== undefined) {
         const [task] = manifest.tasks
-        this.#last = { id: manifest.id, epoch: task?.epoch ?? 0, createdAt: manifest.createdAt }
+        const { id, createdAt } = manifest
+        this.#last = { id, epoch: task?.epoch ?? 0, createdAt, bytes: bytesOf(manifest) }
         onTaken(manifest, clock.monotonic() - startedAt)
       }
       return manifest

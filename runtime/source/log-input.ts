@@ -70,6 +70,12 @@ export class LogInput implements SourceInput {
     return !this.#isOver() && (this.#reader?.hasBacklog ?? false)
   }
 
+  get lag(): number | undefined {
+    const { sequence, end } = this.#position ?? {}
+    if (sequence === undefined || end === undefined) return this.#reader?.lag
+    return Math.max(0, end - sequence)
+  }
+
   /** @throws ConfigError when there is no such stream, or it ends before the configured start. */
   async open(position: InputPosition | undefined): Promise<LogPosition> {
     const known = position === undefined ? undefined : logPosition(position, this.id)

@@ -51,6 +51,8 @@ export interface SourceInput {
    * reason to end the epoch. An input that cannot tell leaves it out.
    */
   readonly hasBacklog?: boolean
+  /** Messages that are known to be there and were not handed out yet, for people; undefined: nobody knows. */
+  readonly lag?: number | undefined
   /** True when the input is known to end, so that others may wait for all of it. */
   readonly isBounded?: boolean
   close(): Promise<void>

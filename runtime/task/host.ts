@@ -25,6 +25,8 @@ export interface Host {
   evict(committedEpoch: number): void
   /** How many entries changed since the last commit; they cannot be evicted before the next. */
   readonly dirtyCount: number
+  /** Keys that are in memory: key actors, or slots of open windows. */
+  readonly cachedKeys: number
   /** Results handed on by timers: windows fired, alarms rung. */
   readonly fired: number
   /** Records that came too late. */

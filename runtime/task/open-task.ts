@@ -28,7 +28,8 @@ import {
   type Shape,
 } from './meta.ts'
 import { Outbox } from './outbox.ts'
-import { type CommitLimits, type Moment, type MutableCounters, Task } from './task.ts'
+import { Task } from './task.ts'
+import type { CommitLimits, CommitTiming, Moment, MutableCounters } from './task-parts.ts'
 
 export interface TaskSource {
   readonly source: Source
@@ -56,6 +57,8 @@ export interface TaskSetup {
   readonly stop?: AbortSignal
   /** Told at each moment of the commit protocol. */
   readonly onMoment?: (moment: Moment) => void
+  /** Told of each commit that has become durable. */
+  readonly onCommit?: (timing: CommitTiming) => void
 }
 
 /** The destination of what is set aside. A name that no sink can have. */
@@ -185,6 +188,7 @@ class TaskBuilder {
       dirtyActorsMax: Math.max(1, Math.floor(cache.entriesMax / 2)),
       counters: this.#counters,
       onMoment,
+      onCommit: this.#setup.onCommit ?? (() => undefined),
     })
     return this.#task
   }

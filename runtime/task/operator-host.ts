@@ -162,6 +162,10 @@ export class OperatorHost implements Turn, Host {
     return processingTimers.fire(now, budget, this.#onProcessingTimer)
   }
 
+  get cachedKeys(): number {
+    return this.#actors.size
+  }
+
   get isDue(): boolean {
     return this.#options.eventTimers.isDue(this.#watermark.value)
   }

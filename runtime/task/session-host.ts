@@ -192,6 +192,10 @@ export class SessionHost implements Host {
     return true
   }
 
+  get cachedKeys(): number {
+    return this.#sessions.size
+  }
+
   get isDue(): boolean {
     return this.#options.timers.isDue(this.#watermark.value)
   }

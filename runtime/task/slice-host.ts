@@ -224,6 +224,10 @@ export class SliceHost implements Host {
     this.#lastTime = Number.NaN
   }
 
+  get cachedKeys(): number {
+    return this.#slots
+  }
+
   get isDue(): boolean {
     return this.#ofEventTime && this.#options.timers.isDue(this.#watermark.value)
   }

@@ -8,55 +8,13 @@
  */
 import type { Clock } from '../time/clock.ts'
 import type { Taken } from '../sink/sink.ts'
-import type { Store } from '../state/store.ts'
 import { type Cut, CutRequests } from './cut.ts'
-import type { Delivery } from './delivery.ts'
 import type { Ingest } from './ingest.ts'
 import { Inputs } from './inputs.ts'
-import { type Counters, type EpochRow, type JobRow, writeEpochRow, writeJobRow } from './meta.ts'
+import { type Counters, type EpochRow, writeEpochRow, writeJobRow } from './meta.ts'
 import type { Host } from './host.ts'
 import type { Outbox } from './outbox.ts'
-import type { TimePlaces } from './time-places.ts'
-
-/** The moments of the commit protocol, in the order of an epoch. */
-export const MOMENTS = [
-  'read',
-  'applied',
-  'written',
-  'flushed',
-  'sent',
-  'acknowledged',
-  'trimmed',
-] as const
-export type Moment = (typeof MOMENTS)[number]
-
-export interface CommitLimits {
-  /** The longest an epoch stays open. */
-  readonly everyMs: number
-  readonly recordsMax: number
-  readonly bytesMax: number
-}
-
-export interface TaskParts {
-  readonly store: Store
-  readonly clock: Clock
-  readonly job: JobRow
-  readonly last: EpochRow | undefined
-  readonly ingests: readonly Ingest[]
-  readonly hosts: readonly Host[]
-  readonly times: TimePlaces
-  readonly outboxes: readonly Outbox[]
-  readonly deliveries: readonly Delivery[]
-  readonly commit: CommitLimits
-  readonly outboxBytesMax: number
-  /** Changed key actors of an operator beyond which an epoch ends, so that the cache can make room. */
-  readonly dirtyActorsMax: number
-  /** What was counted before this run; counts of rejected records go on in it. */
-  readonly counters: MutableCounters
-  readonly onMoment: (moment: Moment) => void
-}
-
-export type MutableCounters = { -readonly [Name in keyof Counters]: number }
+import type { TaskParts } from './task-parts.ts'
 
 export type TaskEnd = 'finished' | 'stopped'
 
@@ -111,6 +69,10 @@ export class Task {
 
   get ingests(): readonly Ingest[] {
     return this.#parts.ingests
+  }
+
+  get hosts(): readonly Host[] {
+    return this.#parts.hosts
   }
 
   /** Whether an earlier run had reached the end of the inputs. */
@@ -311,7 +273,9 @@ export class Task {
     const epoch = ++this.#epoch
     const isOpening = epoch === (this.#parts.last?.epoch ?? 0) + 1
     const trims = outboxes.some((outbox) => outbox.hasToTrim)
-    this.#openedAt = this.#clock.monotonic()
+    const startedAt = this.#clock.monotonic()
+    const epochMs = startedAt - this.#openedAt
+    this.#openedAt = startedAt
     this.#recordsAtCommit = this.#records
     this.#takenInEpoch = false
     await store.commit((writer) => {
@@ -327,6 +291,7 @@ export class Task {
     this.#answerCuts()
     onMoment('flushed')
     if (trims) onMoment('trimmed')
+    this.#parts.onCommit({ epochMs, commitMs: this.#clock.monotonic() - startedAt })
     for (const delivery of deliveries) delivery.announce(epoch)
     for (const host of hosts) host.evict(epoch)
   }

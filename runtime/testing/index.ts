@@ -2,7 +2,7 @@
 export { type CrashOptions, testJob, type TestJob } from './test-job.ts'
 export type { Cause, Explanation, Verdict } from '../explain/explanation.ts'
 export type { TestChanges, TestEventTime, TestOptions } from './test-options.ts'
-export { type Moment, MOMENTS } from '../task/task.ts'
+export { type Moment, MOMENTS } from '../task/task-parts.ts'
 export type { DeadLetter } from '../task/dead-letter.ts'
 export type { Counters } from '../task/meta.ts'
 export { Undecodable } from '../source/source.ts'

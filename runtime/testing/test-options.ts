@@ -6,7 +6,7 @@ import { type Graph, nodesOf, type OnError } from '../pipeline/graph.ts'
 import type { CacheLimits } from '../task/actor-cache.ts'
 import type { TableKind } from '../task/chain.ts'
 import type { ErrorPolicy } from '../task/failure-desk.ts'
-import type { CommitLimits } from '../task/task.ts'
+import type { CommitLimits } from '../task/task-parts.ts'
 import type { EventTimeOptions, TimeUnit } from '../time/event-time.ts'
 
 /** The event time of a source's values. */

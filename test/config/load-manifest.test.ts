@@ -180,7 +180,7 @@ describe('a wrong manifest is refused with line and column', () => {
     [
       'an unknown field that is near to nothing',
       `${HEAD}parallelism: 4\n`,
-      '9:1 parallelism: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, durability, snapshots, limits, operators, mode',
+      '9:1 parallelism: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, durability, snapshots, metrics, limits, operators, mode',
     ],
     [
       'an unknown field inside',
@@ -376,6 +376,11 @@ describe('a wrong manifest is refused with line and column', () => {
       'a policy that is none',
       `${HEAD}operators: { w: { onError: ignore } }\n`,
       '9:28 operators.w.onError: write fail or {deadLetterAfter: 3}',
+    ],
+    [
+      'metrics for everybody without a token',
+      `${HEAD}metrics: { host: 0.0.0.0 }\n`,
+      '9:1 metrics: 0.0.0.0 can be reached from other machines; write a token, or host: 127.0.0.1',
     ],
   ])('%s', async (_, text, line) => {
     expect(await problems(text)).toEqual([`jobs/m.yaml:${line}`])

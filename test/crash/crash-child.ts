@@ -10,7 +10,7 @@ import { exitCodeOf } from '../../runtime/cli/exit-codes.ts'
 import { reasonOf } from '../../runtime/errors.ts'
 import { startJob } from '../../runtime/job/run-job.ts'
 import type { JobDefinition } from '../../runtime/pipeline/job.ts'
-import type { Moment } from '../../runtime/task/task.ts'
+import type { Moment } from '../../runtime/task/task-parts.ts'
 import { windowJob } from '../cases/case-job.ts'
 import type { LifeArguments, LifeReport } from './life.ts'
 

@@ -1,5 +1,5 @@
 /** Runs a job through many deaths: at moments of the commit protocol, while it opens, and at any time. */
-import { MOMENTS, type Moment } from '../../runtime/task/task.ts'
+import { MOMENTS, type Moment } from '../../runtime/task/task-parts.ts'
 import { randomFrom } from '../support/random.ts'
 import { Life, type LifeEnd, type LifeOptions } from './life.ts'
 

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Moment } from '../../runtime/task/task.ts'
+import type { Moment } from '../../runtime/task/task-parts.ts'
 import type { WindowCase } from '../cases/case-file.ts'
 
 export interface LifeOptions {
