@@ -7,6 +7,7 @@ import { snapshotStoreOf } from '../job/job-snapshots.ts'
 import { loadJob } from '../job/load-job.ts'
 import { holderOf } from '../job/state-lock.ts'
 import { snapshotStopped } from '../job/stopped-snapshot.ts'
+import { standingOn } from '../snapshot/chain.ts'
 import { copySnapshot } from '../snapshot/copy-snapshot.ts'
 import { FolderStore } from '../snapshot/folder-store.ts'
 import { snapshotsOf } from '../snapshot/retention.ts'
@@ -82,13 +83,14 @@ export async function snapshotVerify(
   const target = await targetOf(io, path, flags)
   const { store, job } = target
   const ids = id === undefined ? await snapshotsOf(store, job) : [await idOf(target, id)]
-  const problems: string[] = []
+  const problems = new Set<string>()
+  const checked = new Map<string, readonly string[]>()
   for (const each of ids) {
-    const found = await verifySnapshot(store, each, io.clock)
-    problems.push(...found)
+    const found = await verifySnapshot(store, each, io.clock, checked)
+    for (const problem of found) problems.add(problem)
     io.out(`${each}  ${found.length === 0 ? 'whole' : 'damaged'}\n`)
   }
-  if (problems.length > 0) throw new StateError(problems.join('\n'))
+  if (problems.size > 0) throw new StateError([...problems].join('\n'))
   return EXIT.ok
 }
 
@@ -101,12 +103,18 @@ export async function snapshotRm(
   const { store } = await targetOf(io, path, flags)
   // Removing what is not there is a mistake of the name.
   await store.readManifest(id)
+  const standing = await standingOn(store, id)
+  if (standing.length > 0) {
+    throw new StateError(
+      `${id} was not removed: ${standing.join(', ')} stand on it. Remove the newest of them first.`,
+    )
+  }
   await store.remove(id)
   io.out(`${id}  removed\n`)
   return EXIT.ok
 }
 
-/** Copies a snapshot into another folder, checking it on its way. */
+/** Copies a snapshot, and what it stands on, into another folder, checking it on its way. */
 export async function snapshotCopy(
   io: CliIo,
   path: string,
@@ -148,7 +156,7 @@ async function idOf({ store, job }: SnapshotTarget, id: string): Promise<string>
 function lineOf(manifest: SnapshotManifest): string {
   const { id, createdAt, tasks, base } = manifest
   const epochs = tasks.map(({ epoch }) => epoch).join(',')
-  const kind = base === undefined ? '' : `  on ${base}`
+  const kind = base === undefined ? '' : `  on ${base.id}`
   const parts = partsOf(manifest).length
   const taken = new Date(createdAt).toISOString()
   return `${id}  epoch ${epochs}  ${taken}  ${bytesText(bytesOf(manifest))} in ${parts} parts${kind}\n`

@@ -2,6 +2,7 @@
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError, reasonOf, UnavailableError } from '../errors.ts'
 import type { FileMemo } from '../sink/file-sink.ts'
+import { ChangeLogs } from '../snapshot/change-logs.ts'
 import { FolderStore } from '../snapshot/folder-store.ts'
 import { collectTorn, keepNewest } from '../snapshot/retention.ts'
 import { bytesOf, type SnapshotManifest } from '../snapshot/snapshot.ts'
@@ -10,10 +11,11 @@ import type { SnapshotStore } from '../snapshot/snapshot-store.ts'
 import {
   type GrowingFile,
   idOfCuts,
+  type TakenSnapshot,
   type TaskCut,
   takeSnapshot,
 } from '../snapshot/take-snapshot.ts'
-import type { Cut } from '../task/cut.ts'
+import type { Store } from '../state/store.ts'
 import { readEpochRow, readJobRow } from '../task/meta.ts'
 import { DEAD_LETTER } from '../task/open-task.ts'
 import { DEAD_LETTER_FILE, deadLetterPath } from './restored-sinks.ts'
@@ -29,8 +31,8 @@ export interface JobSnapshotsOptions {
   readonly job: string
   readonly stateDir: string
   readonly context: Pick<RunContext, 'clock' | 'log'>
-  /** Ends an epoch and gives a view of its end. @throws UnavailableError when the task does not run. */
-  readonly cut: () => Promise<Cut>
+  /** Ends an epoch of all tasks and gives views of its end. @throws UnavailableError when they do not run. */
+  readonly cut: () => Promise<readonly TaskCut[]>
   readonly isRunning: () => boolean
 }
 
@@ -40,9 +42,11 @@ export class JobSnapshots {
   readonly #schedule: SnapshotSchedule
   readonly #over = new AbortController()
   #running: Promise<void> = Promise.resolve()
-  /** The newest epoch that a snapshot of this run holds. */
-  #epoch = 0
+  /** The newest one that this run has taken. */
+  #newestId: string | undefined
   #hasCollected = false
+  /** What each task has changed since the newest snapshot. */
+  readonly #logs = new ChangeLogs()
 
   constructor(options: JobSnapshotsOptions) {
     const { manifest, context } = options
@@ -66,6 +70,11 @@ export class JobSnapshots {
     })
   }
 
+  /** The store of a task; with snapshots, what its commits change is logged in it. */
+  logged(task: string, store: Store): Store {
+    return this.#store === undefined ? store : this.#logs.over(task, store)
+  }
+
   get status(): SnapshotStatus {
     return this.#schedule.status
   }
@@ -86,36 +95,56 @@ export class JobSnapshots {
   }
 
   async #take(): Promise<SnapshotManifest | undefined> {
-    const { job, stateDir, cut } = this.#options
     const store = this.#store
     if (store === undefined) {
       throw new ConfigError(
         `the manifest does not say where snapshots are kept: add snapshots: {to: …}, and start the job again`,
       )
     }
-    const { epoch, view } = await cut()
+    this.#logs.begin()
+    const cuts = await this.#options.cut()
     try {
-      const cuts: TaskCut[] = [{ task: '0', epoch, view }]
-      // Nothing has come since the newest one.
-      if (epoch === this.#epoch || (await store.list()).includes(idOfCuts(job, cuts)))
-        return undefined
-      const { clock } = this.#options.context
-      const createdAt = readJobRow(view)?.createdAt
-      await this.#collect(store, createdAt)
-      const files = growingFiles(cuts, stateDir)
-      const taken = await this.#finish(
-        takeSnapshot({ job, cuts, files, store, clock, signal: this.#over.signal }),
-      )
-      this.#epoch = epoch
-      await this.#keep(store)
-      return taken
+      return await this.#takeOf(cuts, store)
     } finally {
-      view.close()
+      for (const { view } of cuts) view.close()
     }
   }
 
+  async #takeOf(
+    cuts: readonly TaskCut[],
+    store: SnapshotStore,
+  ): Promise<SnapshotManifest | undefined> {
+    const { job, stateDir, context } = this.#options
+    const id = idOfCuts(job, cuts)
+    // Nothing has come since the newest one.
+    if (id === this.#newestId || (await store.list()).includes(id)) return undefined
+    const [first] = cuts
+    await this.#collect(store, first === undefined ? undefined : readJobRow(first.view)?.createdAt)
+    const base = await this.#logs.baseOf(cuts, store, (reason) =>
+      context.log.warn(
+        {},
+        `a snapshot has to stand alone, for the one before is no base: ${reason}`,
+      ),
+    )
+    const taken = await this.#finish(
+      takeSnapshot({
+        job,
+        cuts,
+        files: growingFiles(cuts, stateDir),
+        ...(base !== undefined && { base }),
+        store,
+        clock: context.clock,
+        signal: this.#over.signal,
+      }),
+    )
+    this.#newestId = id
+    this.#logs.standOn(taken)
+    await this.#keep(store)
+    return taken.manifest
+  }
+
   /** What a snapshot that failed has left is collected before the next. */
-  async #finish(taking: Promise<SnapshotManifest>): Promise<SnapshotManifest> {
+  async #finish(taking: Promise<TakenSnapshot>): Promise<TakenSnapshot> {
     try {
       return await taking
     } catch (error) {

@@ -1,12 +1,12 @@
 /** Which snapshot a run starts from, if from any; and the restore itself. */
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError, reasonOf, StateError } from '../errors.ts'
+import { readChain } from '../snapshot/chain.ts'
 import { DamagedSnapshotError } from '../snapshot/damaged-snapshot.ts'
 import { holdsState, restoreSnapshot } from '../snapshot/restore-snapshot.ts'
 import { snapshotsOf } from '../snapshot/retention.ts'
 import { readSnapshotId, type SnapshotManifest } from '../snapshot/snapshot.ts'
 import type { SnapshotStore } from '../snapshot/snapshot-store.ts'
-import { readManifestOf } from '../snapshot/verify-snapshot.ts'
 import { refuseOtherShape, type Shape } from '../task/meta.ts'
 import { DEAD_LETTER_FILE, restoredSinks, type ResultsAfter } from './restored-sinks.ts'
 import type { RunContext } from './run-context.ts'
@@ -98,12 +98,13 @@ async function restoreOne(
   options: RestoreStateOptions,
 ): Promise<void> {
   const { choice, job, shape, stateDir, manifest: settings, context } = options
-  const manifest = await readManifestOf(store, id)
+  const chain = await readChain(store, id)
+  const manifest = chain.at(-1) ?? chain[0]
   refuseOther(manifest, options)
   const generation = (await newestGeneration(store, job, manifest)) + 1
   await restoreSnapshot({
     store,
-    manifest,
+    chain,
     stateDir,
     generation,
     files: [DEAD_LETTER_FILE],

@@ -138,7 +138,7 @@ class JobRun {
       job: this.#job,
       stateDir,
       context: this.#context,
-      cut: async () => await this.#running().cut(),
+      cut: async () => [{ task: '0', ...(await this.#running().cut()) }],
       isRunning: () => this.#lifecycle.state === 'running',
     })
   }
@@ -320,7 +320,7 @@ class JobRun {
     const { sinks, tables } = await this.#makeSinks(connections)
     const task = await openTask({
       graph: definition.graph,
-      store: new LmdbStore(taskFolder(stateDir)),
+      store: this.#snapshots.logged('0', new LmdbStore(taskFolder(stateDir))),
       clock,
       newRun: randomUUID,
       sources,

@@ -4,9 +4,9 @@ import type { ResolvedManifest } from '../../config/manifest.ts'
 import { StateError } from '../errors.ts'
 import { holdsState, taskFolderName } from '../snapshot/restore-snapshot.ts'
 import type { SnapshotManifest } from '../snapshot/snapshot.ts'
+import type { TaskCut } from '../snapshot/take-snapshot.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
 import { syncPath } from '../state/sync-path.ts'
-import type { Cut } from '../task/cut.ts'
 import { readEpochRow } from '../task/meta.ts'
 import { JobSnapshots } from './job-snapshots.ts'
 import type { RunContext } from './run-context.ts'
@@ -39,7 +39,12 @@ export async function snapshotStopped(
         cut: () => cutOf(store),
         isRunning: () => false,
       })
-      return await snapshots.take()
+      const logged = snapshots.logged('0', store)
+      const taken = await snapshots.take()
+      // The next one may stand on it.
+      await logged.commit(() => undefined)
+      await logged.flushed()
+      return taken
     } finally {
       await store.close()
     }
@@ -48,7 +53,7 @@ export async function snapshotStopped(
   }
 }
 
-async function cutOf(store: LmdbStore): Promise<Cut> {
+async function cutOf(store: LmdbStore): Promise<readonly TaskCut[]> {
   const view = store.view()
-  return await Promise.resolve({ epoch: readEpochRow(view)?.epoch ?? 0, view })
+  return await Promise.resolve([{ task: '0', epoch: readEpochRow(view)?.epoch ?? 0, view }])
 }

@@ -10,19 +10,33 @@ export const isPartName = (name: unknown): boolean =>
 /** Narrows to a manifest with everything that a restore uses, or says no. */
 export function isManifest(value: unknown): value is SnapshotManifest {
   if (!isTree(value)) return false
-  const { shape, tasks, files } = value
+  const { shape, tasks, files, base } = value
   return (
-    value['format'] === SNAPSHOT_FORMAT &&
+    isCount(value['format']) &&
+    Number(value['format']) <= SNAPSHOT_FORMAT &&
     ['id', 'job', 'run', 'byteOrder'].every((field) => typeof value[field] === 'string') &&
     ['stateCreatedAt', 'generation', 'createdAt'].every((field) => isCount(value[field])) &&
     isShape(shape) &&
+    (base === undefined || isBase(base)) &&
     Array.isArray(tasks) &&
     tasks.length > 0 &&
-    tasks.every(isTask) &&
+    tasks.every((task) => isTask(task, base === undefined ? WHOLE : CHANGES)) &&
     Array.isArray(files) &&
-    files.every((file) => isTree(file) && isPartName(file['name']) && isParts(file['parts']))
+    files.every(isFile)
   )
 }
+
+const WHOLE: readonly unknown[] = ['pages', 'rows']
+const CHANGES: readonly unknown[] = ['changes']
+
+const isBase = (base: unknown): boolean =>
+  isTree(base) && typeof base['id'] === 'string' && typeof base['sha256'] === 'string'
+
+const isFile = (file: unknown): boolean =>
+  isTree(file) &&
+  isPartName(file['name']) &&
+  (file['from'] === undefined || isCount(file['from'])) &&
+  isParts(file['parts'])
 
 function isShape(shape: unknown): boolean {
   return (
@@ -39,11 +53,11 @@ function isShape(shape: unknown): boolean {
 const isOperator = (row: unknown): boolean =>
   isTree(row) && isCount(row['number']) && isCount(row['version']) && isTexts(row['cells'])
 
-const isTask = (task: unknown): boolean =>
+const isTask = (task: unknown, kinds: readonly unknown[]): boolean =>
   isTree(task) &&
   isPartName(task['task']) &&
   isCount(task['epoch']) &&
-  (task['kind'] === 'pages' || task['kind'] === 'rows') &&
+  kinds.includes(task['kind']) &&
   isParts(task['parts'])
 
 const isParts = (parts: unknown): boolean => Array.isArray(parts) && parts.every(isPart)

@@ -22,6 +22,8 @@ import {
   writeJobRow,
 } from '../task/meta.ts'
 import type { Clock } from '../time/clock.ts'
+import { lengthOfFile, type SnapshotChain } from './chain.ts'
+import { removeLog } from './change-log.ts'
 import { DamagedSnapshotError } from './damaged-snapshot.ts'
 import { writeLineage } from './lineage.ts'
 import { RowReader } from './row-part.ts'
@@ -39,7 +41,8 @@ export type Adapt = (rows: {
 
 export interface RestoreOptions {
   readonly store: SnapshotStore
-  readonly manifest: SnapshotManifest
+  /** The snapshot, and before it those that it stands on. */
+  readonly chain: SnapshotChain
   /** Folder of the job's state; this process holds its lock. */
   readonly stateDir: string
   /** The files of a state folder that a snapshot may hold. */
@@ -71,7 +74,8 @@ export async function holdsState(stateDir: string): Promise<boolean> {
  * kind; UnavailableError when it cannot be read or written. Nothing is left behind then.
  */
 export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
-  const { manifest, stateDir } = options
+  const { chain, stateDir } = options
+  const manifest = lastOf(chain)
   await removeAside(stateDir)
   if (await holdsState(stateDir)) {
     throw new StateError(
@@ -94,8 +98,8 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
   try {
     await mkdir(aside, { recursive: true })
     for (const task of manifest.tasks) await restoreTask(aside, task, options)
-    for (const { name, parts } of manifest.files) {
-      await writeParts(join(aside, name), parts, options)
+    for (const { name } of manifest.files) {
+      await writeParts(join(aside, name), fileParts(name, chain), options)
     }
     await moveIntoPlace(aside, stateDir, manifest)
   } catch (error) {
@@ -122,10 +126,17 @@ async function restoreTask(
 ): Promise<void> {
   const folder = join(aside, taskFolderName(task.task))
   await mkdir(folder)
-  if (task.kind === 'pages') await writeParts(join(folder, 'data.mdb'), task.parts, options)
+  const { chain } = options
+  const [first, ...later] = chain.map((manifest) => ofTask(manifest, task.task))
+  invariant(first !== undefined, 'a chain has a snapshot')
+  const isCopy = first.kind === 'pages'
+  if (isCopy) await writeParts(join(folder, 'data.mdb'), partsIn(chain[0], first.parts), options)
   const store = new LmdbStore(folder)
   try {
-    if (task.kind === 'rows') await putRows(store, task.parts, options)
+    if (!isCopy) await putRows(store, partsIn(chain[0], first.parts), options)
+    for (const [index, { parts }] of later.entries()) {
+      await putRows(store, partsIn(chain[index + 1] as SnapshotManifest, parts), options)
+    }
     await adaptRows(store, task, options)
   } finally {
     await store.close()
@@ -135,9 +146,42 @@ async function restoreTask(
   await syncPath(folder)
 }
 
+const lastOf = (chain: SnapshotChain): SnapshotManifest => chain.at(-1) ?? chain[0]
+
+function ofTask({ id, tasks }: SnapshotManifest, name: string): TaskSnapshot {
+  const found = tasks.find(({ task }) => task === name)
+  if (found === undefined) throw new DamagedSnapshotError(id, `it holds nothing of task ${name}`)
+  return found
+}
+
+/** A part, and the snapshot it is of. */
+interface PartIn {
+  readonly id: string
+  readonly part: SnapshotPart
+}
+
+const partsIn = ({ id }: SnapshotManifest, parts: readonly SnapshotPart[]): PartIn[] =>
+  parts.map((part) => ({ id, part }))
+
+/** A file goes on in each snapshot where it ended in the one before. */
+function fileParts(name: string, chain: SnapshotChain): PartIn[] {
+  const all: PartIn[] = []
+  let length = 0
+  for (const manifest of chain) {
+    const file = manifest.files.find((each) => each.name === name)
+    if (file === undefined) continue
+    if ((file.from ?? 0) !== length) {
+      throw new DamagedSnapshotError(manifest.id, `its file ${name} does not go on where it ended`)
+    }
+    length = lengthOfFile(file)
+    all.push(...partsIn(manifest, file.parts))
+  }
+  return all
+}
+
 async function writeParts(
   path: string,
-  parts: readonly SnapshotPart[],
+  parts: readonly PartIn[],
   options: RestoreOptions,
 ): Promise<void> {
   const file = await open(path, 'wx')
@@ -151,13 +195,16 @@ async function writeParts(
 
 async function putRows(
   store: Store,
-  parts: readonly SnapshotPart[],
+  parts: readonly PartIn[],
   options: RestoreOptions,
 ): Promise<void> {
   const reader = new RowReader()
   for await (const bytes of checkedParts(parts, options)) {
     await store.commit((writer) => {
-      for (const { table, key, value } of reader.read(bytes)) writer.put(table, key, value)
+      for (const { table, key, value } of reader.read(bytes)) {
+        if (value === undefined) writer.remove(table, key)
+        else writer.put(table, key, value)
+      }
     })
   }
   invariant(reader.isWhole, 'the last row of a snapshot is whole')
@@ -165,7 +212,7 @@ async function putRows(
 
 /** One is read and checked while the one before is written. */
 async function* checkedParts(
-  parts: readonly SnapshotPart[],
+  parts: readonly PartIn[],
   options: RestoreOptions,
 ): AsyncGenerator<Uint8Array> {
   const [first, ...rest] = parts
@@ -182,20 +229,21 @@ async function* checkedParts(
 }
 
 async function checkedPart(
-  part: SnapshotPart,
-  { store, manifest, clock, signal }: RestoreOptions,
+  { id, part }: PartIn,
+  { store, clock, signal }: RestoreOptions,
 ): Promise<Uint8Array> {
   if (signal?.aborted === true)
     throw new UnavailableError('the restore was given up: asked to stop')
-  return await readCheckedPart(store, manifest.id, part, clock)
+  return await readCheckedPart(store, id, part, clock)
 }
 
 /** The store is opened and says what the manifest says; then it is told where it is now. */
 async function adaptRows(
   store: Store,
   { task, epoch }: TaskSnapshot,
-  { manifest, generation, adapt }: RestoreOptions,
+  { chain, generation, adapt }: RestoreOptions,
 ): Promise<void> {
+  const manifest = lastOf(chain)
   const job = readJobRow(store)
   const last = readEpochRow(store)
   if (job?.run !== manifest.run || job.job !== manifest.shape.job || last?.epoch !== epoch) {
@@ -209,6 +257,7 @@ async function adaptRows(
     writeJobRow(writer, adapted.job, epoch)
     writeEpochRow(writer, adapted.last)
     writeLineage(writer, { generation, restoredFrom: manifest.id }, epoch)
+    removeLog(store, writer)
   })
   await store.flushed()
 }

@@ -1,4 +1,5 @@
 /** What of a job's snapshots is kept. */
+import { idsOfChain } from './chain.ts'
 import { jobPart, readSnapshotId } from './snapshot.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 
@@ -11,15 +12,39 @@ export async function snapshotsOf(store: SnapshotStore, job: string): Promise<st
   return (await store.list()).filter((id) => readSnapshotId(id)?.jobPart === part)
 }
 
-/** Removes all of a job's snapshots but the newest; gives the ids of what was removed. */
+/**
+ * Removes all of a job's snapshots but the newest, what these stand on, and the newest that stands on
+ * none of it: one damaged part must not be able to spoil all that is kept. Gives the ids of what was removed.
+ */
 export async function keepNewest(
   store: SnapshotStore,
   job: string,
   keep: number,
 ): Promise<string[]> {
-  const old = (await snapshotsOf(store, job)).slice(0, -keep)
-  for (const id of old) await store.remove(id)
+  const ids = await snapshotsOf(store, job)
+  const kept = new Set<string>()
+  for (const id of ids.slice(-keep)) for (const each of await idsOfChain(store, id)) kept.add(each)
+  if (keep > 1) await keepApart(store, ids, kept)
+  const old = ids.filter((id) => !kept.has(id))
+  // What stands on others goes before them.
+  for (const id of old.toReversed()) await store.remove(id)
   return old
+}
+
+/** Adds the newest that does not share its first snapshot with the newest of all. */
+async function keepApart(
+  store: SnapshotStore,
+  ids: readonly string[],
+  kept: Set<string>,
+): Promise<void> {
+  let newest: string | undefined
+  for (const id of ids.toReversed()) {
+    const chain = await idsOfChain(store, id)
+    newest ??= chain[0]
+    if (chain[0] === newest) continue
+    for (const each of chain) kept.add(each)
+    return
+  }
 }
 
 export interface CollectOptions {

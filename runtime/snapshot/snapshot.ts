@@ -4,7 +4,8 @@
  */
 import type { JobRow } from '../task/meta.ts'
 
-export const SNAPSHOT_FORMAT = 1
+/** 2: snapshots may stand on others, and files go on where those of the one before end. */
+export const SNAPSHOT_FORMAT = 2
 
 /** Bytes that are kept under a name of their own. */
 export interface SnapshotPart {
@@ -18,15 +19,27 @@ export interface SnapshotPart {
 export interface TaskSnapshot {
   readonly task: string
   readonly epoch: number
-  /** pages: the store's file, part by part; rows: rows of all its tables, in order. */
-  readonly kind: 'pages' | 'rows'
+  /**
+   * pages: the store's file, part by part; rows: rows of all its tables, in order; changes: the rows in
+   * which it differs from the snapshot it stands on.
+   */
+  readonly kind: 'pages' | 'rows' | 'changes'
   readonly parts: readonly SnapshotPart[]
 }
 
 /** A file of the state folder, as far as it was written. */
 export interface FileSnapshot {
   readonly name: string
+  /** What comes before is in the snapshot that this one stands on. */
+  readonly from?: number
   readonly parts: readonly SnapshotPart[]
+}
+
+/** A snapshot that others stand on. */
+export interface BaseSnapshot {
+  readonly id: string
+  /** Of its manifest: another one under the same id is not the one that was stood on. */
+  readonly sha256: string
 }
 
 export interface SnapshotManifest {
@@ -46,7 +59,7 @@ export interface SnapshotManifest {
   /** Bytes of numbers are in this order, and a store's file is only read where they are. */
   readonly byteOrder: 'LE' | 'BE'
   /** The snapshot whose rows are part of this one; without it, it stands alone. */
-  readonly base?: string
+  readonly base?: BaseSnapshot
   /** All tasks of the job, cut at one moment: no task has taken in what another has not given out. */
   readonly tasks: readonly TaskSnapshot[]
   readonly files: readonly FileSnapshot[]
@@ -59,8 +72,10 @@ export const PART_BYTES_MAX = 8 * 1024 * 1024
 export const partsOf = ({ tasks, files }: SnapshotManifest): SnapshotPart[] =>
   [...tasks, ...files].flatMap(({ parts }) => parts)
 
-export const bytesOf = (manifest: SnapshotManifest): number =>
-  partsOf(manifest).reduce((sum, { length }) => sum + length, 0)
+export const bytesOfParts = (parts: readonly SnapshotPart[]): number =>
+  parts.reduce((sum, { length }) => sum + length, 0)
+
+export const bytesOf = (manifest: SnapshotManifest): number => bytesOfParts(partsOf(manifest))
 
 /** Which moment of which state a snapshot is of. */
 export interface SnapshotMoment {

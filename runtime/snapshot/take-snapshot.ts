@@ -11,8 +11,9 @@ import { type JobRow, readEpochRow, readJobRow } from '../task/meta.ts'
 import type { Clock } from '../time/clock.ts'
 import { digestOf } from './digest.ts'
 import { readLineage } from './lineage.ts'
-import { encodeManifest } from './manifest-codec.ts'
-import { rowPieces } from './row-part.ts'
+import { encodeManifest, sha256 } from './manifest-codec.ts'
+import { lengthOfFile } from './chain.ts'
+import { changedPieces, rowPieces } from './row-part.ts'
 import {
   type FileSnapshot,
   PART_BYTES_MAX,
@@ -44,6 +45,8 @@ export interface TakeOptions {
   /** The views are not closed. */
   readonly cuts: readonly TaskCut[]
   readonly files: readonly GrowingFile[]
+  /** What it stands on: a snapshot of the same history, since which the views have a log of changes. */
+  readonly base?: TakenSnapshot
   readonly store: SnapshotStore
   readonly clock: Clock
   /** Gives up at the next part. */
@@ -65,9 +68,16 @@ function firstOf(cuts: readonly TaskCut[]): TaskCut & { readonly state: JobRow }
   return { ...first, state }
 }
 
+/** A snapshot that was published. */
+export interface TakenSnapshot {
+  readonly manifest: SnapshotManifest
+  /** Of its manifest's bytes. */
+  readonly sha256: string
+}
+
 /** @throws UnavailableError when the store is away or full, or the job ended; nothing is published then. */
-export async function takeSnapshot(options: TakeOptions): Promise<SnapshotManifest> {
-  const { job, cuts, files, store, clock } = options
+export async function takeSnapshot(options: TakeOptions): Promise<TakenSnapshot> {
+  const { job, cuts, files, base, store, clock } = options
   const { view, state } = firstOf(cuts)
   const id = idOfCuts(job, cuts)
   const tasks: TaskSnapshot[] = []
@@ -89,19 +99,35 @@ export async function takeSnapshot(options: TakeOptions): Promise<SnapshotManife
       sources: state.sources,
     },
     byteOrder: endianness(),
+    ...(base !== undefined && { base: { id: base.manifest.id, sha256: base.sha256 } }),
     tasks,
     files: copied,
   }
-  await store.publish(id, encodeManifest(manifest))
-  return manifest
+  const bytes = encodeManifest(manifest)
+  await store.publish(id, bytes)
+  return { manifest, sha256: sha256(bytes) }
 }
 
 async function copyTask(id: string, cut: TaskCut, options: TakeOptions): Promise<TaskSnapshot> {
   const { task, epoch, view } = cut
   invariant(readEpochRow(view)?.epoch === epoch, 'a view shows the epoch at which it was cut')
-  const pieces = view.pages === undefined ? partsOfRows(view) : partsOfPages(view.pages)
+  const { kind, pieces } = piecesOf(cut, options)
   const parts = await putParts(id, `task-${task}`, pieces, options)
-  return { task, epoch, kind: view.pages === undefined ? 'rows' : 'pages', parts }
+  return { task, epoch, kind, parts }
+}
+
+function piecesOf(
+  { task, epoch, view }: TaskCut,
+  { base, clock }: TakeOptions,
+): { readonly kind: TaskSnapshot['kind']; readonly pieces: AsyncIterable<Uint8Array> } {
+  if (base !== undefined) {
+    const from = base.manifest.tasks.find((earlier) => earlier.task === task)?.epoch
+    invariant(from !== undefined, `task ${task} is in the snapshot that this one stands on`)
+    const changed = changedPieces(view, { from, to: epoch }, clock)
+    return { kind: 'changes', pieces: partsOfPieces(changed) }
+  }
+  if (view.pages === undefined) return { kind: 'rows', pieces: partsOfPieces(rowPieces(view)) }
+  return { kind: 'pages', pieces: partsOfPages(view.pages) }
 }
 
 async function copyFile(
@@ -109,10 +135,14 @@ async function copyFile(
   { name, path, length }: GrowingFile,
   options: TakeOptions,
 ): Promise<FileSnapshot> {
-  if (length === 0) return { name, parts: [] }
+  const before = options.base?.manifest.files.find((file) => file.name === name)
+  const from = before === undefined ? 0 : lengthOfFile(before)
+  const copied = from === 0 ? { name } : { name, from }
+  if (length <= from) return { ...copied, parts: [] }
   const file = await open(path, 'r')
   try {
-    return { name, parts: await putParts(id, name, partsOfFile(file, path, length), options) }
+    const pieces = partsOfFile(file, { path, from, length })
+    return { ...copied, parts: await putParts(id, name, pieces, options) }
   } finally {
     await file.close()
   }
@@ -148,11 +178,10 @@ async function* partsOfPages(pages: NonNullable<StoreView['pages']>): AsyncGener
 
 async function* partsOfFile(
   file: FileHandle,
-  path: string,
-  length: number,
+  { path, from, length }: Omit<GrowingFile, 'name'> & { readonly from: number },
 ): AsyncGenerator<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(PART_BYTES_MAX, length))
-  for (let at = 0; at < length;) {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(PART_BYTES_MAX, length - from))
+  for (let at = from; at < length;) {
     const want = Math.min(buffer.length, length - at)
     let done = 0
     while (done < want) {
@@ -171,20 +200,22 @@ async function* partsOfFile(
   }
 }
 
-async function* partsOfRows(view: StoreView): AsyncGenerator<Uint8Array> {
+async function* partsOfPieces(
+  all: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   let pieces: Uint8Array[] = []
   let bytes = 0
-  for (const piece of rowPieces(view)) {
+  for await (const piece of all) {
     pieces.push(piece)
     bytes += piece.length
     if (bytes < PART_BYTES_MAX) continue
-    const all = Buffer.concat(pieces)
+    const whole = Buffer.concat(pieces)
     let at = 0
-    for (; all.length - at >= PART_BYTES_MAX; at += PART_BYTES_MAX) {
-      yield all.subarray(at, at + PART_BYTES_MAX)
+    for (; whole.length - at >= PART_BYTES_MAX; at += PART_BYTES_MAX) {
+      yield whole.subarray(at, at + PART_BYTES_MAX)
     }
-    pieces = [all.subarray(at)]
-    bytes = all.length - at
+    pieces = [whole.subarray(at)]
+    bytes = whole.length - at
   }
   if (bytes > 0) yield Buffer.concat(pieces)
 }

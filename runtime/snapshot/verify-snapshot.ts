@@ -1,6 +1,7 @@
-/** Checks a snapshot part by part, as a restore does. */
+/** Checks a snapshot part by part, as a restore does, with all that it stands on. */
 import { reasonOf, StateError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
+import { readChain } from './chain.ts'
 import { DamagedSnapshotError } from './damaged-snapshot.ts'
 import { partProblem } from './digest.ts'
 import { decodeManifest } from './manifest-codec.ts'
@@ -25,25 +26,45 @@ export async function readCheckedPart(
   throw new DamagedSnapshotError(id, problem)
 }
 
-/** Every problem of a snapshot; none when it is what was written. */
+/**
+ * Every problem of a snapshot and of those it stands on; none when all is what was written.
+ * @param checked what was found before, by id; each snapshot is read once.
+ */
 export async function verifySnapshot(
   store: SnapshotStore,
   id: string,
   clock: Clock,
+  checked = new Map<string, readonly string[]>(),
 ): Promise<string[]> {
-  const problems: string[] = []
+  let chain: readonly SnapshotManifest[]
   try {
-    for (const part of partsOf(await readManifestOf(store, id))) {
-      try {
-        await readCheckedPart(store, id, part, clock)
-      } catch (error) {
-        if (!(error instanceof StateError)) throw error
-        problems.push(reasonOf(error))
-      }
-    }
+    chain = await readChain(store, id)
   } catch (error) {
     if (!(error instanceof StateError)) throw error
-    problems.push(reasonOf(error))
+    return [reasonOf(error)]
+  }
+  const problems: string[] = []
+  for (const manifest of chain) {
+    const found = checked.get(manifest.id) ?? (await partProblems(store, manifest, clock))
+    checked.set(manifest.id, found)
+    problems.push(...found)
+  }
+  return problems
+}
+
+async function partProblems(
+  store: SnapshotStore,
+  manifest: SnapshotManifest,
+  clock: Clock,
+): Promise<string[]> {
+  const problems: string[] = []
+  for (const part of partsOf(manifest)) {
+    try {
+      await readCheckedPart(store, manifest.id, part, clock)
+    } catch (error) {
+      if (!(error instanceof StateError)) throw error
+      problems.push(reasonOf(error))
+    }
   }
   return problems
 }

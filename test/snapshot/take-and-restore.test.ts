@@ -79,7 +79,8 @@ async function take(store: Store, epoch: number): Promise<SnapshotManifest> {
   const view = store.view()
   try {
     const cuts = [{ task: '0', epoch, view }]
-    return await takeSnapshot({ job: 'films', cuts, files: [], store: snapshots, clock })
+    const taken = await takeSnapshot({ job: 'films', cuts, files: [], store: snapshots, clock })
+    return taken.manifest
   } finally {
     view.close()
   }
@@ -88,7 +89,7 @@ async function take(store: Store, epoch: number): Promise<SnapshotManifest> {
 const restore = (manifest: SnapshotManifest, stateDir: string): Promise<void> =>
   restoreSnapshot({
     store: snapshots,
-    manifest,
+    chain: [manifest],
     stateDir,
     files: ['dead-letter.jsonl'],
     generation: 3,
@@ -117,7 +118,7 @@ describe.each(['pages', 'rows'] as const)('a snapshot made of %s', (kind) => {
     const cuts = [{ task: '0', epoch: 3, view }]
     const taking = takeSnapshot({ job: 'films', cuts, files: [], store: snapshots, clock })
     for (let epoch = 4; epoch <= 9; epoch++) await commitEpoch(store, epoch)
-    const manifest = await taking
+    const { manifest } = await taking
     view.close()
     expect(manifest.tasks).toMatchObject([{ task: '0', epoch: 3, kind }])
     const stateDir = await place()
@@ -229,9 +230,9 @@ describe('a restore', () => {
   })
 
   test('refuses a newer format without calling it damage', () => {
-    const newer = encodeManifest({ ...manifest, format: 2 })
+    const newer = encodeManifest({ ...manifest, format: 3 })
     const decoding = (): unknown => decodeManifest(manifest.id, newer)
-    expect(decoding).toThrow(/has format 2, and this version of millrace reads up to 1/)
+    expect(decoding).toThrow(/has format 3, and this version of millrace reads up to 2/)
     expect(decoding).not.toThrow(DamagedSnapshotError)
   })
 
@@ -265,7 +266,7 @@ test('a file that grows is kept as far as it was at the cut', async () => {
   await writeFile(path, 'one\ntwo\n')
   await appendFile(path, 'three, half wri')
   const view = store.view()
-  const manifest = await takeSnapshot({
+  const { manifest } = await takeSnapshot({
     job: 'films',
     cuts: [{ task: '0', epoch: 1, view }],
     files: [{ name: 'dead-letter.jsonl', path, length: 8 }],
