@@ -24,7 +24,12 @@ function scene() {
       if (state.problem !== '') throw new UnavailableError(state.problem)
       state.taken += 1
       const tasks = [{ task: '0', epoch: state.taken, kind: 'pages', parts: [] }]
-      return { id: `s${state.taken}`, createdAt: 0, tasks } as unknown as SnapshotManifest
+      return {
+        id: `s${state.taken}`,
+        createdAt: 0,
+        tasks,
+        files: [],
+      } as unknown as SnapshotManifest
     },
     onTaken: ({ id }) => said.push(id),
     onFailed: (reason, failures, nextMs) => said.push(`${reason} ${failures} ${nextMs / 1_000} s`),
@@ -65,7 +70,10 @@ test('one that fails is reported and tried again later and later, and then as be
   expect(said.at(-1)).toMatch(/ 600 s$/)
   state.problem = ''
   await pass(600_000)
-  expect(schedule.status).toEqual({ failures: 0, last: { id: 's1', epoch: 1, createdAt: 0 } })
+  expect(schedule.status).toEqual({
+    failures: 0,
+    last: { id: 's1', epoch: 1, createdAt: 0, bytes: 0 },
+  })
   await pass(EVERY_MS)
   expect(said.at(-1)).toBe('s2')
   await end()
