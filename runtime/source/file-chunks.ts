@@ -5,10 +5,15 @@ import { createGunzip } from 'node:zlib'
 import { ConfigError, DataLossError, reasonOf } from '../errors.ts'
 
 const CHUNK_BYTES = 1 << 20
+/** Room before a chunk for the end of the one before: most records are shorter. */
+const REST_BYTES_MAX = 64 * 1024
 
 export interface FileChunks {
-  /** The next bytes, or undefined at the end of the file. */
-  next(): Promise<Buffer | undefined>
+  /**
+   * What was left of the last chunk, and the next bytes behind it; undefined at the end of the file.
+   * The chunk before the last one is written over: there are two, and they take turns.
+   */
+  next(rest: Buffer): Promise<Buffer | undefined>
   close(): Promise<void>
 }
 
@@ -32,7 +37,11 @@ class PlainChunks implements FileChunks {
   readonly #path: string
   readonly #file: FileHandle
   #offset: number
-  #ahead: Promise<Buffer | undefined>
+  /** Read into by turns: memory that is new has to be cleared first, which takes as long as reading. */
+  #reading = emptyChunk()
+  #spare = emptyChunk()
+  /** How many bytes the chunk that is being read has got. */
+  #ahead: Promise<number>
 
   private constructor(path: string, file: FileHandle, offset: number) {
     this.#path = path
@@ -49,25 +58,39 @@ class PlainChunks implements FileChunks {
     }
   }
 
-  async next(): Promise<Buffer | undefined> {
-    const chunk = await this.#ahead
-    if (chunk !== undefined) this.#ahead = this.#read()
-    return chunk
+  async next(rest: Buffer): Promise<Buffer | undefined> {
+    const bytesRead = await this.#ahead
+    if (bytesRead === 0) return undefined
+    const chunk = this.#reading
+    const end = REST_BYTES_MAX + bytesRead
+    const joined =
+      rest.length > REST_BYTES_MAX
+        ? Buffer.concat([rest, chunk.subarray(REST_BYTES_MAX, end)])
+        : chunk.subarray(REST_BYTES_MAX - rest.copy(chunk, REST_BYTES_MAX - rest.length), end)
+    this.#reading = this.#spare
+    this.#spare = chunk
+    // The rest has been copied by now: it may lie where this reads.
+    this.#ahead = this.#read()
+    return joined
   }
 
-  #read(): Promise<Buffer | undefined> {
+  #read(): Promise<number> {
     const reading = this.#readOne()
     // A failure is reported by next(), which may be asked for later.
     reading.catch(() => undefined)
     return reading
   }
 
-  async #readOne(): Promise<Buffer | undefined> {
+  async #readOne(): Promise<number> {
     try {
-      const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
-      const { bytesRead } = await this.#file.read(buffer, 0, CHUNK_BYTES, this.#offset)
+      const { bytesRead } = await this.#file.read(
+        this.#reading,
+        REST_BYTES_MAX,
+        CHUNK_BYTES,
+        this.#offset,
+      )
       this.#offset += bytesRead
-      return bytesRead === 0 ? undefined : buffer.subarray(0, bytesRead)
+      return bytesRead
     } catch (error) {
       throw fileProblem(this.#path, error)
     }
@@ -78,6 +101,8 @@ class PlainChunks implements FileChunks {
     await this.#file.close()
   }
 }
+
+const emptyChunk = (): Buffer => Buffer.allocUnsafeSlow(REST_BYTES_MAX + CHUNK_BYTES)
 
 class GzipChunks implements FileChunks {
   readonly #chunks: AsyncIterator<Buffer>
@@ -99,7 +124,12 @@ class GzipChunks implements FileChunks {
     return new GzipChunks(path, offset)
   }
 
-  async next(): Promise<Buffer | undefined> {
+  async next(rest: Buffer): Promise<Buffer | undefined> {
+    const chunk = await this.#nextChunk()
+    return chunk === undefined || rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+  }
+
+  async #nextChunk(): Promise<Buffer | undefined> {
     for (;;) {
       let step: IteratorResult<Buffer>
       try {

@@ -103,6 +103,7 @@ export class FileInput implements SourceInput {
   #index = 0
   #chunks: FileChunks | undefined
   #cutter: Cutter = new JsonlCutter()
+  readonly #records = new CutRecords(0, RECORDS_PER_BATCH)
   /** Bytes read and not yet cut. */
   #buffer: Buffer = Buffer.alloc(0)
   #start = 0
@@ -197,7 +198,8 @@ export class FileInput implements SourceInput {
   poll(): FileBatch | 'pending' | 'end' {
     if (this.#ended) return 'end'
     if (this.#oversized !== undefined) return this.#passOver(this.#oversized)
-    const records = new CutRecords(this.#line, RECORDS_PER_BATCH)
+    const records = this.#records
+    records.begin(this.#line)
     const isLast = this.#fileEnded && !this.#follows
     const next = this.#cutter.cut(this.#buffer, this.#start, this.#buffer.length, isLast, records)
     const start = this.#start
@@ -226,7 +228,8 @@ export class FileInput implements SourceInput {
     if (!found && !(this.#fileEnded && !this.#follows)) return 'pending'
     this.#oversized = undefined
     this.#line = oversized.line
-    const records = new CutRecords(this.#line, 1)
+    const records = this.#records
+    records.begin(this.#line)
     records.add(this.#tooLong, 0, oversized.head.length)
     return this.#batch(records, oversized.head, next)
   }
@@ -236,7 +239,9 @@ export class FileInput implements SourceInput {
     const { starts, ends, values, count } = records
     if ((ends[count - 1] as number) - (starts[0] as number) <= recordBytesMax) return
     for (let i = 0; i < count; i++) {
-      if ((ends[i] as number) - (starts[i] as number) > recordBytesMax) values[i] = this.#tooLong
+      if ((ends[i] as number) - (starts[i] as number) <= recordBytesMax) continue
+      values[i] = this.#tooLong
+      records.numbersCount = 0
     }
   }
 
@@ -255,6 +260,7 @@ export class FileInput implements SourceInput {
       lines: records.lines,
       header: this.#header,
       values: records.values,
+      ...(records.numbersCount === records.count && { numbers: this.#header }),
       times: this.#startedAt,
       after: this.#position(this.#bufferOffset + next, next),
       placeOf: (index) => `${basename(file)}:${records.lines[index]}`,
@@ -306,15 +312,14 @@ export class FileInput implements SourceInput {
 
   /** Reads the next chunk behind what is left of the last one. */
   async #fill(): Promise<void> {
-    const chunk = await this.#chunks?.next()
-    if (chunk === undefined) {
+    const joined = await this.#chunks?.next(this.#buffer.subarray(this.#start))
+    if (joined === undefined) {
       this.#fileEnded = true
       return
     }
-    const rest = this.#buffer.subarray(this.#start)
     this.#bufferOffset += this.#start
     this.#start = 0
-    this.#buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    this.#buffer = joined
   }
 
   async #reopenAtEnd(): Promise<void> {

@@ -18,13 +18,21 @@ export class Undecodable {
 export interface SourceBatch {
   /** Decoded values in input order; an Undecodable where decoding failed. */
   readonly values: readonly unknown[]
+  /**
+   * Said when all values are plain objects of exactly these fields, in this order, each a finite number.
+   * Whether such a value is valid is then asked once, and not of each. One array for many batches.
+   */
+  readonly numbers?: readonly string[]
   /** When the log took each message (ms), or one time for all of them. */
   readonly times: Float64Array | number
   /** Where the input continues after this batch. */
   readonly after: InputPosition
   /** How far event time has come behind this batch, from a source that knows better than a bound. */
   readonly watermark?: Timestamp
-  /** Names the place of the value at an index for people: `ratings.csv:17`, `RATINGS/0 @ 4711`. */
+  /**
+   * Names the place of the value at an index for people: `ratings.csv:17`, `RATINGS/0 @ 4711`. As the bytes,
+   * it is there until the input is asked for the next batch.
+   */
   placeOf(index: number): string
   /** The original bytes of the value at an index. */
   bytesOf(index: number): Uint8Array

@@ -46,6 +46,9 @@ export class Ingest {
   readonly #timeOf: ((value: unknown) => number) | undefined
   /** True for values that are valid as they are. */
   readonly #isPlain: (value: unknown) => boolean
+  /** The fields of the last batch that is numbers only, and whether such values are valid as they are. */
+  #numbers: readonly string[] | undefined
+  #areNumbersValid = false
   #position: unknown
   #batch: SourceBatch | undefined
   #index = 0
@@ -185,6 +188,7 @@ export class Ingest {
     const validate = schema['~standard'].validate
     const timeOf = this.#timeOf
     const isPlain = this.#isPlain
+    const areValid = this.#areValid(batch)
     const watermark = this.watermark
     const asks = watermark.asks
     let lastTime = this.status.lastTime
@@ -192,11 +196,11 @@ export class Ingest {
       this.#index = i
       let value = values[i]
       const logTime = typeof times === 'number' ? times : (times[i] as Timestamp)
-      if (value instanceof Undecodable) {
+      if (!areValid && value instanceof Undecodable) {
         this.#refuse('undecodable', value.reason)
         continue
       }
-      if (!isPlain(value)) {
+      if (!areValid && !isPlain(value)) {
         const result = validate(value)
         if (result instanceof Promise) throw asynchronousSchema(this.source)
         if (result.issues !== undefined) {
@@ -229,6 +233,17 @@ export class Ingest {
       onWatermark()
     }
     return true
+  }
+
+  /** Whether all values of a batch are known to be decoded and valid as they are. */
+  #areValid({ numbers }: SourceBatch): boolean {
+    if (numbers === undefined) return false
+    if (numbers !== this.#numbers) {
+      this.#numbers = numbers
+      // The check looks at names, their order and types: what it says of one such value it says of all.
+      this.#areNumbersValid = this.#isPlain(Object.fromEntries(numbers.map((name) => [name, 0])))
+    }
+    return this.#areNumbersValid
   }
 
   #refuse(kind: Refusal, reason: string): void {

@@ -158,6 +158,35 @@ describe('CSV', () => {
     }
   })
 
+  it('reads records of numbers among others as it reads them one by one', () => {
+    const seed = newSeed()
+    const random = randomFrom(seed)
+    const of = <Choice>(choices: readonly Choice[]): Choice =>
+      choices[Math.floor(random() * choices.length)] as Choice
+    const digits = (max: number): string =>
+      `${Math.floor(random() * 10 ** (1 + Math.floor(random() * max)))}`
+    const number = (): string => of([digits(4), digits(15), `${digits(6)}.${digits(8)}`])
+    const unusual = ['', '0', '00', '7.', '.7', '-3', '-0', '1e5', 'a', '"4"', '"4,5"', '1\r', ' 2']
+    const field = (): string => (random() < 0.05 ? of(unusual) : number())
+    let fast = 0
+    for (let round = 0; round < 200; round++) {
+      const columns = 1 + Math.floor(random() * 5)
+      const header = Array.from({ length: columns }, (_, i) => `c${i}`)
+      const lines = Array.from({ length: 50 }, () => {
+        const width = random() < 0.02 ? columns + of([-1, 1]) : columns
+        return Array.from({ length: width }, field).join(',')
+      })
+      const text = Buffer.from(`${lines.join('\n')}\n`)
+      const into = new CutRecords(0, 1_000)
+      csv([], header).cut(text, 0, text.length, true, into)
+      // A record by itself ends too soon for the fast way.
+      const single = lines.flatMap((line) => cutAll(csv([], header), Buffer.from(line)).values)
+      expect(into.values, `seed ${seed}: ${text.toString()}`).toStrictEqual(single)
+      fast += into.numbersCount
+    }
+    expect(fast).toBeGreaterThan(5_000)
+  })
+
   it('keeps columns as text that are declared so', () => {
     expect(values('id,zip\n7,01234\n8,99999\n', ['zip'])).toEqual([
       { id: 7, zip: '01234' },

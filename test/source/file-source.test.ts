@@ -9,6 +9,7 @@ import type { InputPosition, SourceBatch, SourceInput } from '../../runtime/sour
 import { Undecodable } from '../../runtime/source/source.ts'
 import { systemClock } from '../../runtime/time/clock.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { newSeed, randomFrom } from '../support/random.ts'
 
 let folder: string
 let open: SourceInput[] = []
@@ -55,8 +56,19 @@ async function batches(input: SourceInput, position?: InputPosition): Promise<So
   await input.open(position)
   const all: SourceBatch[] = []
   for (let batch = await next(input); batch !== undefined; batch = await next(input))
-    all.push(batch)
+    all.push(kept(batch))
   return all
+}
+
+/** Places and bytes are there while the batch is being read. */
+function kept(batch: SourceBatch): SourceBatch {
+  const places = batch.values.map((_, i) => batch.placeOf(i))
+  const bytes = batch.values.map((_, i) => Buffer.from(batch.bytesOf(i)))
+  return {
+    ...batch,
+    placeOf: (index) => places[index] as string,
+    bytesOf: (index) => bytes[index] as Buffer,
+  }
 }
 
 const valuesOf = (all: readonly SourceBatch[]): unknown[] => all.flatMap(({ values }) => values)
@@ -153,6 +165,66 @@ describe('a file source', () => {
       /10\.csv:\d+, and that file is not there any more/,
     )
   })
+
+  it('says of batches that they are numbers only, and of no other', async () => {
+    const seed = newSeed()
+    const random = randomFrom(seed)
+    const isOdd = (): boolean => random() < 0.000_2
+    const field = (): string => (isOdd() ? '"a,b"' : `${Math.floor(random() * 10_000) / 100}`)
+    const lines = Array.from({ length: 60_000 }, (_, i) => `${i},${field()},${field()}`)
+    await writeFile(at('a.csv'), `n,x,y\n${lines.map((line) => `${line}\n`).join('')}`)
+    const all = await batches(await inputOf('a.csv', { recordBytesMax: 100 }))
+    expect(valuesOf(all), `seed ${seed}`).toEqual(
+      lines.map((line) => {
+        const [n, x, y] = line.replaceAll('"a,b"', 'text').split(',')
+        const of = (text: string | undefined): unknown => (text === 'text' ? 'a,b' : Number(text))
+        return { n: of(n), x: of(x), y: of(y) }
+      }),
+    )
+    const claims = all.map(({ numbers: claimed }) => claimed !== undefined)
+    const isTrue = ({ values }: SourceBatch): boolean =>
+      values.every((value) => Object.values(value as object).every(Number.isFinite))
+    expect(claims.filter(Boolean).length, `seed ${seed}`).toBeGreaterThan(2)
+    expect(claims.filter((claim) => !claim).length, `seed ${seed}`).toBeGreaterThan(2)
+    for (const batch of all) {
+      if (batch.numbers === undefined) continue
+      expect(batch.numbers).toEqual(['n', 'x', 'y'])
+      expect(isTrue(batch), `seed ${seed}`).toBe(true)
+    }
+  })
+
+  it('says of no batch that it is numbers only which has a record that is too large', async () => {
+    const lines = Array.from({ length: 20 }, (_, i) => `${i === 7 ? '123456789' : i},1`)
+    await writeFile(at('a.csv'), `n,m\n${lines.join('\n')}\n1,"x"\n`)
+    const all = await batches(await inputOf('a.csv', { recordBytesMax: 10 }))
+    expect(all.map(({ numbers: claimed }) => claimed)).toEqual(all.map(() => undefined))
+    await writeFile(at('b.csv'), `n,m\n${lines.join('\n')}\n${'1,1\n'.repeat(10_000)}`)
+    const more = await batches(await inputOf('b.csv', { recordBytesMax: 10 }))
+    expect(more[0]?.values[7]).toBeInstanceOf(Undecodable)
+    expect(more[0]?.numbers).toBeUndefined()
+    expect(more[1]?.numbers).toEqual(['n', 'm'])
+  })
+
+  it.each(['a.jsonl', 'a.jsonl.gz'])(
+    'puts the records of %s together that lie across its chunks, however long',
+    async (name) => {
+      const seed = newSeed()
+      const random = randomFrom(seed)
+      const values = Array.from({ length: 120 }, (_, n) => ({
+        n,
+        long: String.fromCharCode(97 + (n % 26)).repeat(Math.floor(random() ** 4 * 300_000)),
+      }))
+      await writeFile(at(name), name.endsWith('.gz') ? gzipSync(jsonl(values)) : jsonl(values))
+      const all = await batches(await inputOf(name))
+      expect(valuesOf(all), `seed ${seed}`).toEqual(values)
+      const texts = all.flatMap((batch) => batch.values.map((_, i) => String(batch.bytesOf(i))))
+      expect(texts, `seed ${seed}`).toEqual(values.map((value) => JSON.stringify(value)))
+      for (const [i, { after }] of all.entries()) {
+        const rest = await batches(await inputOf(name), stored(after))
+        expect(placesOf(rest), `seed ${seed}`).toEqual(placesOf(all.slice(i + 1)))
+      }
+    },
+  )
 
   it('reads lines longer than a chunk, and across chunks', async () => {
     const long = 'x'.repeat(1_500_000)

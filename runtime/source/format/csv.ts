@@ -53,10 +53,13 @@ export class CsvCutter implements Cutter {
   cut(buffer: Buffer, start: number, end: number, isLast: boolean, into: CutRecords): number {
     let at = start
     this.#quoteAt = -1
+    // A record of numbers ends at the latest here; with one field too few there is none.
+    const lastNumbers = this.#width === 0 ? -1 : end - this.#width * (DIGITS_MAX + 1)
     while (at < end && !into.isFull) {
-      const next = this.#numbers(buffer, at, end)
+      const next = at <= lastNumbers ? this.#numbers(buffer, at) : -1
       if (next !== -1) {
         into.line += 1
+        into.numbersCount += 1
         into.add(this.#make(this.#fields), at, next - 1)
         at = next
         continue
@@ -78,37 +81,32 @@ export class CsvCutter implements Cutter {
    * over its bytes, no look ahead. Anything unusual gives -1, and the record is read the long way.
    * @returns the index behind the record's line end, with its numbers in #fields.
    */
-  #numbers(buffer: Buffer, start: number, end: number): number {
+  #numbers(buffer: Buffer, start: number): number {
     const fields = this.#fields
     const width = this.#width
     let at = start
     for (let column = 0; column < width; column++) {
       const first = at
-      let digit = 0
-      let number = 0
-      while (at < end && (digit = (buffer[at] as number) - ZERO) >= 0 && digit <= 9) {
-        number = number * 10 + digit
-        at += 1
-      }
-      const whole = at - first
-      if (whole === 0 || (whole > 1 && buffer[first] === ZERO)) return -1
-      if (digit === DOT - ZERO) {
-        const point = at++
-        while (at < end && (digit = (buffer[at] as number) - ZERO) >= 0 && digit <= 9) {
-          number = number * 10 + digit
-          at += 1
-        }
+      // The digits are the bytes of which this leaves 0 to 9.
+      let digit = (buffer[at] as number) ^ ZERO
+      if (digit > 9) return -1
+      let number = digit
+      while ((digit = (buffer[++at] as number) ^ ZERO) <= 9) number = number * 10 + digit
+      if (at - first > 1 && buffer[first] === ZERO) return -1
+      if (digit === (DOT ^ ZERO)) {
+        const point = at
+        while ((digit = (buffer[++at] as number) ^ ZERO) <= 9) number = number * 10 + digit
         const decimals = at - point - 1
         if (decimals === 0) return -1
         // Both are exact in float64, so the quotient is the nearest number to what is written.
         number /= POWERS_OF_TEN[decimals] as number
       }
-      if (at >= end || at - first > DIGITS_MAX) return -1
-      if (digit !== (column === width - 1 ? LF - ZERO : COMMA - ZERO)) return -1
+      if (at - first > DIGITS_MAX) return -1
+      if (digit !== (column === width - 1 ? LF ^ ZERO : COMMA ^ ZERO)) return -1
       fields[column] = number
       at += 1
     }
-    return width === 0 ? -1 : at
+    return at
   }
 
   /** The index of the line end behind the record that starts at `at`, or -1 when it lies further on. */
@@ -279,11 +277,10 @@ export class CsvCutter implements Cutter {
 
 /**
  * Makes objects with the given fields, in order. Compiled, because an object literal of known fields
- * is several times faster than setting fields by name; names are quoted and computed, so that no
- * name can be code or a prototype.
+ * is several times faster than setting fields by name; names are quoted, so that none can be code.
  */
 function objectMaker(names: readonly string[]): (fields: readonly unknown[]) => unknown {
-  const fields = names.map((name, i) => `[${JSON.stringify(name)}]: f[${i}]`).join(', ')
+  const fields = names.map((name, i) => `${quoted(name)}: f[${i}]`).join(', ')
   try {
     // oxlint-disable-next-line typescript/no-implied-eval -- see above
     return new Function('f', `return { ${fields} }`) as (fields: readonly unknown[]) => unknown
@@ -292,3 +289,7 @@ function objectMaker(names: readonly string[]): (fields: readonly unknown[]) => 
     return (values) => Object.fromEntries(names.map((name, i) => [name, values[i]]))
   }
 }
+
+/** Computed where it would be the prototype's; a computed name takes twice as long. */
+const quoted = (name: string): string =>
+  name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)

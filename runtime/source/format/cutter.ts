@@ -11,16 +11,21 @@ export interface Cutter {
   cut(buffer: Buffer, start: number, end: number, isLast: boolean, into: CutRecords): number
 }
 
-/** The records of one batch and where each lies in its buffer. Its columns are as long as it may get. */
+/**
+ * The records of one batch and where each lies in its buffer. Its columns are as long as it may get, and
+ * are used again for the next batch: made anew for each they cost as much as the records.
+ */
 export class CutRecords {
   readonly recordsMax: number
-  readonly #values: unknown[]
+  #values: unknown[]
   readonly starts: Uint32Array
   readonly ends: Uint32Array
   readonly lines: Float64Array
   /** Lines passed so far in the file; a quoted CSV field may hold several. */
   line: number
   count = 0
+  /** How many of the records are objects of a finite number for each column, in the order of the columns. */
+  numbersCount = 0
 
   constructor(line: number, recordsMax: number) {
     this.line = line
@@ -29,6 +34,14 @@ export class CutRecords {
     this.starts = new Uint32Array(recordsMax)
     this.ends = new Uint32Array(recordsMax)
     this.lines = new Float64Array(recordsMax)
+  }
+
+  /** Starts over for the next batch; the values of the last one stay its own. */
+  begin(line: number): void {
+    this.line = line
+    this.count = 0
+    this.numbersCount = 0
+    this.#values = new Array<unknown>(this.recordsMax)
   }
 
   get isFull(): boolean {
