@@ -18,6 +18,7 @@ import {
   sourcesOf,
 } from '../pipeline/graph.ts'
 import type { Store } from '../state/store.ts'
+import { type Horizon, TimedOperator } from '../time/horizon.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 import { WatermarkHolder } from '../time/watermark.ts'
 import { ActorCache, type CacheLimits } from './actor-cache.ts'
@@ -95,6 +96,7 @@ export interface ChainOptions {
   readonly lastEpoch: number
   readonly outboxes: ReadonlyMap<string, Outbox>
   readonly sourceWatermarks: ReadonlyMap<string, WatermarkHolder>
+  readonly horizon: Horizon
   readonly cache: CacheLimits
   readonly now: () => number
   readonly failures: FailureDesk
@@ -120,6 +122,7 @@ class ChainBuilder {
   /** Where values enter a node, by the place of their input among the node's inputs. */
   readonly #pushes = new Map<NodeId, (place: number) => Push>()
   readonly #hosts: Host[] = []
+  readonly #timed: TimedOperator[] = []
 
   constructor(options: ChainOptions) {
     this.#options = options
@@ -129,6 +132,7 @@ class ChainBuilder {
   build(): Chain {
     const { nodes } = this.#options.graph
     for (const node of nodes.toReversed()) this.#pushes.set(node.id, this.#pushOf(node))
+    this.#options.horizon.watch(this.#timed.toReversed())
     const sources = nodesOf(this.#options.graph, 'source')
     return {
       entries: new Map(sources.map((node) => [node.name, this.#outputOf(node.id)])),
@@ -228,11 +232,21 @@ class ChainBuilder {
     const operator = operators.get(name)
     const number = job.operators[name]?.number
     invariant(operator !== undefined && number !== undefined, `operator '${name}' is known`)
-    const timers = (clock: 'event' | 'processing'): TimerQueue =>
-      new TimerQueue({ store, operator: number, clock }, lastEpoch)
     const watermark = this.#times.before(node)
     // Behind a table nobody asks for the time, and its place is that of its input.
     const output = node.kind === 'keyed' ? this.#times.behind(node) : new WatermarkHolder()
+    const holdBackMs = 'kind' in operator ? 0 : (operator.holdBackMs ?? 0)
+    const places = { before: watermark, behind: output, holdBackMs }
+    const timed = new TimedOperator(this.#options.horizon, places)
+    this.#timed.push(timed)
+    const timers = (clock: 'event' | 'processing'): TimerQueue => {
+      if (clock === 'processing')
+        return new TimerQueue({ store, operator: number, clock }, lastEpoch)
+      const { onAdd } = timed
+      const queue = new TimerQueue({ store, operator: number, clock, onAdd }, lastEpoch)
+      timed.waitsBy(queue)
+      return queue
+    }
     const common = { name, watermark, output, now, outputs, failures }
     const kept = { store, name, limits: cache, mayHaveStored: lastEpoch > 0 }
     const actorsOf = (state: StateSpec, of: string): ActorCache => {

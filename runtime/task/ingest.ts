@@ -14,6 +14,7 @@ import {
   InputWatermark,
   timeReader,
 } from '../time/event-time.ts'
+import type { Horizon } from '../time/horizon.ts'
 import type { LatenessRow } from '../time/lateness.ts'
 import { type Refusal, StatusNotes } from './input-status.ts'
 import type { InputRow } from './meta.ts'
@@ -24,6 +25,8 @@ export interface IngestOptions {
   readonly input: SourceInput
   readonly schema: StandardSchemaV1
   readonly eventTime: EventTimeOptions
+  /** Of the inputs of the task together; without one each step of time is looked at. */
+  readonly horizon?: Horizon
   /** Whether all of it is read before anything else is, if it ends; default no. */
   readonly first?: boolean
   /** Sets the current record aside. */
@@ -72,7 +75,7 @@ export class Ingest {
     this.#options = options
     this.source = options.source
     this.input = options.input
-    this.watermark = new InputWatermark(eventTime)
+    this.watermark = new InputWatermark(eventTime, options.horizon)
     this.#isPlain = plainCheck(options.schema) ?? (() => false)
     this.#timeOf = eventTime.of === 'log' ? undefined : timeReader(eventTime.of)
   }

@@ -6,6 +6,7 @@ import type { Sink } from '../sink/sink.ts'
 import type { Store } from '../state/store.ts'
 import type { Clock } from '../time/clock.ts'
 import type { EventTimeOptions } from '../time/event-time.ts'
+import { Horizon } from '../time/horizon.ts'
 import { slowestOf, type WatermarkHolder } from '../time/watermark.ts'
 import type { CacheLimits } from './actor-cache.ts'
 import {
@@ -110,6 +111,7 @@ class TaskBuilder {
   readonly #operators
   readonly #outboxes = new Map<string, Outbox>()
   #task: Task | undefined
+  readonly #horizon = new Horizon()
   #isFiring = false
 
   constructor(setup: TaskSetup) {
@@ -143,6 +145,7 @@ class TaskBuilder {
           input,
           schema,
           eventTime,
+          horizon: this.#horizon,
           first: first.has(name),
           reject: (reason) => this.#setAside(reason, {}),
           onWatermark: () => this.#fire(),
@@ -163,6 +166,7 @@ class TaskBuilder {
       lastEpoch: this.#last?.epoch ?? 0,
       outboxes: this.#outboxes,
       sourceWatermarks: watermarks,
+      horizon: this.#horizon,
       cache,
       now: () => clock.now(),
       failures: this.#failureDesk(),
@@ -181,6 +185,7 @@ class TaskBuilder {
       ingests: this.#ingests,
       hosts: chain.hosts,
       times: chain.times,
+      horizon: this.#horizon,
       outboxes,
       deliveries: outboxes.map((outbox) => this.#delivery(outbox, onMoment)),
       commit,

@@ -1,6 +1,7 @@
 /** What a task is put together from. */
 import type { Store } from '../state/store.ts'
 import type { Clock } from '../time/clock.ts'
+import type { Horizon } from '../time/horizon.ts'
 import type { Delivery } from './delivery.ts'
 import type { Host } from './host.ts'
 import type { Ingest } from './ingest.ts'
@@ -35,6 +36,7 @@ export interface TaskParts {
   readonly ingests: readonly Ingest[]
   readonly hosts: readonly Host[]
   readonly times: TimePlaces
+  readonly horizon: Horizon
   readonly outboxes: readonly Outbox[]
   readonly deliveries: readonly Delivery[]
   readonly commit: CommitLimits

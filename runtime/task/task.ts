@@ -191,6 +191,7 @@ export class Task {
     for (const host of this.#parts.hosts) {
       if (!host.fireEventTimers(TIMERS_PER_TURN)) return false
     }
+    this.#parts.horizon.open()
     return true
   }
 

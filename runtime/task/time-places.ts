@@ -6,7 +6,7 @@
 import type { Timestamp } from '../../operators/time.ts'
 import { invariant } from '../errors.ts'
 import { type Graph, type GraphNode, inputsOf, type NodeId } from '../pipeline/graph.ts'
-import { MinimumHolder, slowestOf, WatermarkHolder } from '../time/watermark.ts'
+import { BehindHolder, MinimumHolder, slowestOf, type WatermarkHolder } from '../time/watermark.ts'
 
 export class TimePlaces {
   readonly #before = new Map<NodeId, WatermarkHolder>()
@@ -30,7 +30,7 @@ export class TimePlaces {
     this.#before.set(node.id, before)
     if (before instanceof MinimumHolder) this.#kept.set(name, before)
     if (node.kind === 'keyed') {
-      const behind = new WatermarkHolder()
+      const behind = new BehindHolder(before)
       this.#behind.set(node.id, behind)
       this.#names.set(node.id, `operator ${node.name}`)
       this.#kept.set(`operator ${node.name}`, behind)

@@ -2,7 +2,8 @@
 import { TIME_MAX, TIME_MIN, type Milliseconds, type Timestamp } from '../../operators/time.ts'
 import type { Watermarks } from '../../operators/watermark.ts'
 import { Lateness, type LatenessRow } from './lateness.ts'
-import { WatermarkHolder } from './watermark.ts'
+import type { Horizon } from './horizon.ts'
+import { InputHolder } from './watermark.ts'
 
 export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
 export type TimeUnit = (typeof TIME_UNITS)[number]
@@ -80,7 +81,7 @@ export interface InputTimeRow {
  * what the source's own watermarks say.
  */
 export class InputWatermark {
-  readonly holder = new WatermarkHolder()
+  readonly holder: InputHolder
   readonly lateness = new Lateness()
   readonly #lagMs: Milliseconds
   readonly #progressive: boolean
@@ -91,7 +92,9 @@ export class InputWatermark {
   #said: Timestamp | undefined
   maxTime: Timestamp = TIME_MIN
 
-  constructor({ outOfOrderMs, progressive, watermarks }: EventTimeOptions) {
+  /** @param horizon of the inputs of a task together; without one every step is looked at. */
+  constructor({ outOfOrderMs, progressive, watermarks }: EventTimeOptions, horizon?: Horizon) {
+    this.holder = new InputHolder(horizon)
     this.#lagMs = outOfOrderMs + 1
     this.#progressive = progressive
     this.#watermarks = watermarks
@@ -127,17 +130,14 @@ export class InputWatermark {
     return this.#said
   }
 
-  /** Takes note of a time; true when the watermark moved. */
+  /** Takes note of a time; true when the watermark moved and something may be due for it. */
   see(time: Timestamp): boolean {
     if (time <= this.maxTime) {
       if (time < this.maxTime) this.lateness.add(this.maxTime - time)
       return this.#said !== undefined && this.#advance(this.#said)
     }
     this.maxTime = time
-    if (this.#followsTimes) {
-      this.holder.advance(time - this.#lagMs)
-      return true
-    }
+    if (this.#followsTimes) return this.holder.step(time - this.#lagMs)
     return this.#said !== undefined && this.#advance(this.#said)
   }
 

@@ -51,6 +51,8 @@ export interface TimerQueueOptions {
   /** Number of the operator in the store. */
   readonly operator: number
   readonly clock: 'event' | 'processing'
+  /** Told of each time for which a key begins to wait. */
+  readonly onAdd?: (time: Timestamp) => void
 }
 
 export class TimerQueue {
@@ -68,9 +70,11 @@ export class TimerQueue {
   #unreadTime: Timestamp
   /** Rows of earlier runs are those that were there when the queue was made. */
   readonly #runEpoch: number
+  readonly #onAdd: (time: Timestamp) => void
 
-  constructor({ store, operator, clock }: TimerQueueOptions, lastEpoch: number) {
+  constructor({ store, operator, clock, onAdd }: TimerQueueOptions, lastEpoch: number) {
     this.#store = store
+    this.#onAdd = onAdd ?? (() => undefined)
     this.#runEpoch = lastEpoch
     this.#prefix = Buffer.allocUnsafe(3)
     this.#prefix.writeUInt16BE(operator, 0)
@@ -100,6 +104,7 @@ export class TimerQueue {
   }
 
   add(time: Timestamp, key: Key): void {
+    this.#onAdd(time)
     const known = this.#buckets.find(time)
     const bucket = known ?? this.#newBucket(time, [key])
     if (known !== undefined) known.keys.push(key)

@@ -1,10 +1,12 @@
 /**
  * How far event time has come. The watermark of a place is the minimum over what flows into it; it
  * never goes back (I5). Places that one source alone feeds share that source's holder, so that a step
- * forward costs one assignment.
+ * forward costs one assignment. Where a place follows from others it may lag behind an input (see
+ * Horizon); whoever reads it finds what it would be if it did not.
  */
 import { TIME_MAX, TIME_MIN, type Timestamp } from '../../operators/time.ts'
 import { invariant } from '../errors.ts'
+import { Horizon } from './horizon.ts'
 
 export class WatermarkHolder {
   #value: Timestamp
@@ -35,6 +37,16 @@ export class WatermarkHolder {
     invariant(!Number.isNaN(to), 'a watermark is a time (I5)')
     if (to <= this.#value || this.#idle) return
     this.#value = to
+    this.spread()
+  }
+
+  /** Moves forward, and those that follow from it learn of it later. */
+  protected advanceAlone(to: Timestamp): void {
+    if (to > this.#value) this.#value = to
+  }
+
+  /** Tells those that follow from it. */
+  spread(): void {
     for (const dependent of this.#dependents) dependent.update()
   }
 
@@ -48,6 +60,95 @@ export class WatermarkHolder {
 
   feed(dependent: MinimumHolder): void {
     this.#dependents.push(dependent)
+  }
+
+  /** What may let it lag; none where every step is followed at once. */
+  get horizon(): Horizon | undefined {
+    return undefined
+  }
+
+  /** Whether it moves with an input. */
+  follows(input: WatermarkHolder): boolean {
+    return this === input
+  }
+
+  /**
+   * The time of an input, all others unchanged, with which this place comes to a time: -∞ when it is
+   * there, +∞ when that takes others too. It may be told too early.
+   */
+  reachedWith(input: WatermarkHolder, time: Timestamp): Timestamp {
+    if (this.value >= time) return TIME_MIN
+    return this === input ? time : TIME_MAX
+  }
+}
+
+/** How far time has come at one input: it steps with nearly each record. */
+export class InputHolder extends WatermarkHolder {
+  readonly #horizon = new Horizon()
+
+  constructor(horizon: Horizon | undefined) {
+    super()
+    if (horizon !== undefined) this.#horizon = horizon
+  }
+
+  override get horizon(): Horizon {
+    return this.#horizon
+  }
+
+  /** Moves forward with a record. @returns false when nothing can be due for it. */
+  step(to: Timestamp): boolean {
+    if (this.#horizon.allows(this, to)) {
+      this.advanceAlone(to)
+      return false
+    }
+    this.advance(to)
+    this.#horizon.follow(this)
+    return true
+  }
+
+  override advance(to: Timestamp): void {
+    this.#horizon.close()
+    super.advance(to)
+  }
+
+  override setIdle(idle: boolean): void {
+    if (idle === this.idle) return
+    this.#horizon.close()
+    super.setIdle(idle)
+  }
+}
+
+/** How far time has come behind a keyed operator: as far as before it, once its timers have fired. */
+export class BehindHolder extends WatermarkHolder {
+  readonly #before: WatermarkHolder
+  #holdBackMs = 0
+
+  constructor(before: WatermarkHolder) {
+    super()
+    this.#before = before
+  }
+
+  override get value(): Timestamp {
+    this.horizon?.settle()
+    return super.value
+  }
+
+  override get horizon(): Horizon | undefined {
+    return this.#before.horizon
+  }
+
+  override follows(input: WatermarkHolder): boolean {
+    return this.#before.follows(input)
+  }
+
+  override follow(other: WatermarkHolder, delayMs = 0): void {
+    this.#holdBackMs = delayMs
+    super.follow(other, delayMs)
+  }
+
+  override reachedWith(input: WatermarkHolder, time: Timestamp): Timestamp {
+    if (this.value >= time) return TIME_MIN
+    return this.#before.reachedWith(input, time + this.#holdBackMs)
   }
 }
 
@@ -66,7 +167,41 @@ export class MinimumHolder extends WatermarkHolder {
     super()
     this.#inputs = inputs
     for (const input of inputs) input.feed(this)
+    this.horizon?.add(this)
     this.update()
+  }
+
+  override get value(): Timestamp {
+    this.horizon?.settle()
+    return super.value
+  }
+
+  override get horizon(): Horizon | undefined {
+    return this.#inputs.find(({ horizon }) => horizon !== undefined)?.horizon
+  }
+
+  /** All that count have to come there; those that are behind what has passed do not count yet. */
+  override reachedWith(input: WatermarkHolder, time: Timestamp): Timestamp {
+    const passed = this.value
+    if (passed >= time) return TIME_MIN
+    let reached = TIME_MIN
+    for (const holder of this.#inputs) {
+      if (holder.idle || holder.value < passed) continue
+      reached = Math.max(reached, holder.reachedWith(input, time))
+    }
+    return reached
+  }
+
+  override follows(input: WatermarkHolder): boolean {
+    return this.#inputs.some((holder) => holder.follows(input))
+  }
+
+  /** Whether one that is behind what has passed moves with an input. */
+  catchesUpWith(input: WatermarkHolder): boolean {
+    const passed = this.value
+    return this.#inputs.some(
+      (holder) => !holder.idle && holder.value < passed && holder.follows(input),
+    )
   }
 
   update(): void {
