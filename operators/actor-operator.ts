@@ -4,7 +4,7 @@
  * K1 A turn that throws leaves nothing behind, and a timer that keeps throwing does not come again.
  * K2 The timers of a key fire in the order of their times, whenever the key was woken for them.
  */
-import type { ActorDefinition } from './actor.ts'
+import { type ActorDefinition, checkVersions } from './actor.ts'
 import { ActorTurn } from './actor-turn.ts'
 import { expiringViews, livingCells } from './expiring-views.ts'
 import type { KeyedOperator, TimerClock, Turn } from './operator.ts'
@@ -35,10 +35,15 @@ export class ActorOperator implements KeyedOperator {
 
   /** @param name the operator's, for messages. */
   constructor(definition: AnyDefinition, name: string) {
-    const { version = 1, state, ttl, onTimer = {} } = definition
+    const { version = 1, upcast, state, ttl, onTimer = {} } = definition
+    checkVersions(name, definition)
     const cells = livingCells(name, state, ttl)
     this.#definition = definition
-    this.state = { version, cells: { ...Object.fromEntries(cells), [TIMERS_CELL]: namedTimers() } }
+    this.state = {
+      version,
+      cells: { ...Object.fromEntries(cells), [TIMERS_CELL]: namedTimers() },
+      ...(upcast !== undefined && { upcasters: upcast }),
+    }
     this.#turn = new ActorTurn(Object.keys(state), Object.keys(onTimer))
     this.#turn.views = expiringViews(cells, this.#turn)
   }

@@ -4,7 +4,7 @@
  */
 import { livingCells } from './expiring-views.ts'
 import type { Key } from './operator.ts'
-import type { CellsOf, CellSpec, TimeToLive } from './state.ts'
+import type { CellsOf, CellSpec, TimeToLive, Upcaster } from './state.ts'
 import type { Duration, Timestamp } from './time.ts'
 
 /** The cells of an actor by name. */
@@ -49,6 +49,11 @@ export interface KeyTurn<
 export interface ActorDefinition<State extends Specs, In, Out, Sides, K extends Key = Key> {
   /** Version of the state's shape; default 1. */
   readonly version?: number
+  /**
+   * State of earlier versions, brought to this one step by step: the function under 1 makes version 2 of
+   * version 1. A key's state is brought over when the key is next worked on.
+   */
+  readonly upcast?: Readonly<Record<number, Upcaster>>
   readonly state: State
   /**
    * How long state lives after its last change, in every cell that does not say so itself. Each entry
@@ -87,7 +92,29 @@ export function actor<
   definition: ActorDefinition<State, In, Out, Sides, K>,
 ): Actor<State, In, Out, Sides, K> {
   livingCells(name, definition.state, definition.ttl)
+  checkVersions(name, definition)
   return { name, definition }
+}
+
+/** @throws RangeError when a version is none, or an upcaster has no version to come from or to go to. */
+export function checkVersions(
+  operator: string,
+  {
+    version = 1,
+    upcast = {},
+  }: Pick<ActorDefinition<Specs, never, never, never>, 'version' | 'upcast'>,
+): void {
+  if (!Number.isSafeInteger(version) || version < 1) {
+    throw new RangeError(
+      `operator '${operator}': version ${version} must be a whole number above 0`,
+    )
+  }
+  for (const from of Object.keys(upcast)) {
+    if (/^[1-9]\d*$/.test(from) && Number(from) < version) continue
+    throw new RangeError(
+      `operator '${operator}': upcast has '${from}', and its functions stand under the versions they begin with, from 1 to ${version - 1}`,
+    )
+  }
 }
 
 /** Type of a side output's values: `sides: { left: side<Leaving>() }`. */

@@ -81,6 +81,7 @@ export {
   type TriggerResult,
   type TriggerTurn,
 } from '../operators/window/trigger/custom.ts'
+export type { PlainState, Upcaster } from '../operators/state.ts'
 export { actor, side, type Actor, type ActorDefinition, type KeyTurn } from '../operators/actor.ts'
 export {
   byTime,

@@ -35,7 +35,7 @@ const NODE = /^node:/
 const OPERATORS = /^operators\//
 const ERRORS = /^runtime\/errors\.ts$/
 /** Pure functions between values and bytes. */
-const CODECS = /^runtime\/state\/(row-codec|key-codec|crc32)\.ts$/
+const CODECS = /^runtime\/state\/(row-codec|key-codec|state-entry|crc32)\.ts$/
 /** What is between a task and the outside: each an interface, or the bytes that travel. */
 const INTERFACES =
   /^runtime\/(log\/log|sink\/sink|source\/source|state\/store|time\/clock|task\/(outbox-row|byte-writer))\.ts$/

@@ -7,6 +7,8 @@ import { type Column, columnOf } from './column.ts'
  * data: numbers, text, arrays, objects.
  */
 export interface Aggregate<In, Acc, Out> {
+  /** What its accumulators are, as text: a state is refused to an aggregate of another kind. */
+  readonly kind: string
   init(): Acc
   add(accumulator: Acc, value: In): Acc
   merge(left: Acc, right: Acc): Acc
@@ -52,6 +54,7 @@ export function together(aggregates: Readonly<Record<string, object>>): Opaque {
   /** What each part made of a value: read, and not yet folded; or its next accumulator. */
   const next = new Array<unknown>(size)
   return {
+    kind: `{${names.map((name, i) => `${name}: ${(parts[i] as Opaque).kind}`).join(', ')}}`,
     init: () => parts.map((part) => part.init()),
     add(accumulator, value) {
       const accumulators = accumulator as unknown[]

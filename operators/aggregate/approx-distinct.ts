@@ -43,6 +43,7 @@ export function approxDistinct<In>(
     return raise(held, index, rankOf(hashed, precision), shape)
   }
   return {
+    kind: `approxDistinct ${precision}`,
     init: () => [],
     add: (held, value) => fold(held, read(value)),
     read,

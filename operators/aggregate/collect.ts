@@ -5,6 +5,7 @@ import type { Aggregate } from './aggregate.ts'
  * list of no values. Memory: every value of the window.
  */
 export const collect = <In>(): Aggregate<In, In[], readonly In[]> => ({
+  kind: 'collect',
   grows: true,
   init: () => [],
   add: push,

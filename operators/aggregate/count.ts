@@ -5,6 +5,7 @@ export const count = <In>(): Aggregate<In, number, number> => countIf(() => true
 
 /** How many values satisfy the predicate. */
 export const countIf = <In>(predicate: (value: In) => boolean): Aggregate<In, number, number> => ({
+  kind: 'count',
   init: () => 0,
   add: (total, value) => (isTrue(predicate(value)) ? total + 1 : total),
   merge: (left, right) => left + right,

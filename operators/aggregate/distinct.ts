@@ -22,6 +22,7 @@ export const distinct = <In>(
 ): Aggregate<In, Distinguishable[], number> => {
   const read = (value: In): Distinguishable => distinguishable(of(value), 'distinct')
   return {
+    kind: 'distinct',
     grows: true,
     init: () => [],
     add: (seen, value) => include(seen, read(value)),

@@ -23,6 +23,7 @@ function select<In>(
     return held === null || wins(number, by(held)) ? candidate : held
   }
   return {
+    kind: name,
     init: () => null,
     add: better,
     merge: better,
@@ -98,6 +99,7 @@ function extreme<In>(
   const both = (left: number | null, right: number | null): number | null =>
     left === null ? right : right === null ? left : choose(left, right)
   return {
+    kind: name,
     init: () => null,
     add: (held, value) => both(held, finite(of(value), name)),
     merge: both,

@@ -14,7 +14,7 @@ export function firstN<In>(n: number): Aggregate<In, In[], readonly In[]> {
     if (values.length < n) values.push(value)
     return values
   }
-  return kept(add, (values) => values.slice(0, n))
+  return kept(`first ${n}`, add, (values) => values.slice(0, n))
 }
 
 /**
@@ -29,14 +29,16 @@ export function lastN<In>(n: number): Aggregate<In, In[], readonly In[]> {
     if (values.length > n) values.shift()
     return values
   }
-  return kept(add, (values) => values.slice(-n))
+  return kept(`last ${n}`, add, (values) => values.slice(-n))
 }
 
 function kept<In>(
+  kind: string,
   add: (values: In[], value: In) => In[],
   cut: (values: In[]) => In[],
 ): Aggregate<In, In[], readonly In[]> {
   return {
+    kind,
     init: () => [],
     add,
     read: (value) => value,

@@ -69,6 +69,7 @@ export function percentiles<In, const Fractions extends readonly number[]>(
     return sketch
   }
   return {
+    kind: `percentiles within ${relativeError}`,
     init: () => ({
       lowest: Number.POSITIVE_INFINITY,
       highest: Number.NEGATIVE_INFINITY,

@@ -7,6 +7,7 @@ type Reduced<Value> = [] | [Value]
 export const reduction = <Value>(
   reduce: (left: Value, right: Value) => Value,
 ): Aggregate<Value, Reduced<Value>, Value | undefined> => ({
+  kind: 'reduce',
   init: () => [],
   add(held, value) {
     if (held.length === 0) return [value]

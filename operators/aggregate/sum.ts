@@ -3,6 +3,7 @@ import { type Column, Numbers } from './column.ts'
 
 /** The sum of a number of each value, in float64. A number that is not finite is a failure of the record. */
 export const sum = <In>(of: (value: In) => number): Aggregate<In, number, number> => ({
+  kind: 'sum',
   init: () => 0,
   add: (total, value) => total + summable(of(value), 'sum'),
   merge: (left, right) => left + right,
@@ -21,6 +22,7 @@ export const mean = <In>(of: (value: In) => number): Aggregate<In, MeanAccumulat
     return accumulator
   }
   return {
+    kind: 'mean',
     init: () => [0, 0],
     add: (accumulator, value) => fold(accumulator, read(value)),
     read,

@@ -36,6 +36,7 @@ export function topN<In>(
     return ranked
   }
   return {
+    kind: `top ${n}`,
     init: () => [[], []],
     add: (ranked, value) => fold(ranked, read(value)),
     read,

@@ -54,6 +54,7 @@ export function aggregate<In, Acc, Out>(
   checkInit(definition.init)
   const { init, add, merge, result, subtract, read, fold } = definition
   return {
+    kind: 'aggregate',
     init,
     add: (accumulator, value) => given(add(accumulator, value), 'add'),
     merge: (left, right) => given(merge(left, right), 'merge'),

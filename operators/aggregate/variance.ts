@@ -70,6 +70,7 @@ function moments<In>(
     return held
   }
   return {
+    kind: 'moments',
     init: () => [0, 0, 0],
     add: (held, value) => fold(held, read(value)),
     read,

@@ -22,6 +22,7 @@ type Sided = LateRecord<unknown, unknown>
 type Collected = [lefts: unknown[], rights: unknown[]]
 
 const bothSides: Aggregate<Sided, Collected, BothSides> = {
+  kind: 'both sides',
   init: () => [[], []],
   add: push,
   read: (record) => record,

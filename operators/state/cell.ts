@@ -25,10 +25,21 @@ export interface CellSpec<Cell extends StateCell = StateCell> {
   readonly timeToLive?: TimeToLive
 }
 
+/**
+ * The state of a key as plain data, by the names of its cells: a value as it is (undefined when there is
+ * none), a list as an array, a map as a Map, a cell by time as an array of [time, value].
+ */
+export type PlainState = Readonly<Record<string, unknown>>
+
+/** Makes the state of one version out of that of the version before. Pure, for it may run again. */
+export type Upcaster = (state: PlainState) => PlainState
+
 /** The cells of an operator by name, and the version of their shape. */
 export interface StateSpec {
   readonly version: number
   readonly cells: Readonly<Record<string, CellSpec>>
+  /** By the version that they begin with: what brings state of earlier versions to this one. */
+  readonly upcasters?: Readonly<Record<number, Upcaster>>
 }
 
 /** The cells that a record of specs makes, with their types. */

@@ -17,6 +17,7 @@ import type { CliIo } from './io.ts'
 import { LOG_LEVELS } from './log-level.ts'
 import type { LogLevel } from './log-level.ts'
 import type { ExplainFlags } from './explain.ts'
+import type { MigrateFlags } from './migrate.ts'
 import type { PlanFlags } from './plan.ts'
 import { errorText } from './print-error.ts'
 import type { PublisherOptions } from './publisher.ts'
@@ -117,6 +118,12 @@ function addRun(add: AddCommand, { io, services, outcome }: Context): void {
         'again',
       ]),
     )
+    .option(
+      '--drop-state <name>',
+      'an operator, source or sink whose part of the state is no longer wanted; repeatable',
+      collect,
+      [],
+    )
     .option('--quiet', 'no progress and no summary')
     .addOption(logLevel())
     .addOption(new Option('--report-imports').hideHelp())
@@ -176,6 +183,14 @@ function addChecks(add: AddCommand, { io, services, outcome }: Context): void {
     .action(async (job: string, flags: PlanFlags) => {
       const { plan } = await import('./plan.ts')
       outcome.code = await plan(io, job, flags)
+    })
+  withTarget(
+    add('migrate <job>', "bring all keys of a state to the versions of the job's operators"),
+  )
+    .option('--dry-run', 'only say which keys cannot be brought over')
+    .action(async (job: string, flags: MigrateFlags) => {
+      const { migrate } = await import('./migrate.ts')
+      outcome.code = await migrate(io, job, flags)
     })
   withTarget(add('doctor [job]', 'look for what would keep a job from running here')).action(
     async (job: string | undefined, flags: TargetFlags) => {

@@ -24,6 +24,7 @@ export interface RunFlags extends TargetFlags {
   readonly restore?: string
   readonly as?: string
   readonly results?: ResultsAfter
+  readonly dropState?: readonly string[]
   readonly logLevel: LogLevel
   /** Tells the parent process which modules the job is made of. */
   readonly reportImports?: boolean
@@ -54,6 +55,8 @@ export async function run(
     mode,
     overwrite: flags.overwrite === true,
     restore: restoreChoice(flags),
+    ...(flags.dropState !== undefined &&
+      flags.dropState.length > 0 && { dropState: flags.dropState }),
     log,
     clock: io.clock,
   })

@@ -7,7 +7,7 @@ import { holdsState, restoreSnapshot } from '../snapshot/restore-snapshot.ts'
 import { snapshotsOf } from '../snapshot/retention.ts'
 import { readSnapshotId, type SnapshotManifest } from '../snapshot/snapshot.ts'
 import type { SnapshotStore } from '../snapshot/snapshot-store.ts'
-import { refuseOtherShape, type Shape } from '../task/meta.ts'
+import { refuseOtherShape, type Shape } from '../task/shape.ts'
 import { DEAD_LETTER_FILE, restoredSinks, type ResultsAfter } from './restored-sinks.ts'
 import type { RunContext } from './run-context.ts'
 

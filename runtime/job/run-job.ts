@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly overwrite: boolean
   /** Which snapshot a folder without a state starts from. */
   readonly restore?: RestoreChoice
+  /** Operators, sources and sinks of which the state has a part that is no longer wanted. */
+  readonly dropState?: readonly string[]
   readonly log: RunContext['log']
   readonly clock?: Clock
   /** Told at each moment of the commit protocol; tests end the process at one. */
@@ -114,6 +116,8 @@ class JobRun {
   readonly #lifecycle: Lifecycle
   readonly #snapshots: JobSnapshots
   readonly #commits = new CommitTimes()
+  /** What is still to be dropped from the state: by the first opening, for the next finds nothing left. */
+  #toDrop: readonly string[] | undefined
   #connections: Connections | undefined
   #inputs: readonly SourceInput[] = []
   /** Records of earlier runs on this state; undefined until the task is open for the first time. */
@@ -122,6 +126,7 @@ class JobRun {
   constructor(options: RunOptions) {
     const { mode, overwrite, log, clock = systemClock, manifest, stateDir } = options
     this.#options = options
+    this.#toDrop = options.dropState
     this.#context = { mode, overwrite, log, clock, stop: this.#stop.signal }
     this.#lifecycle = new Lifecycle({
       open: () => this.#openTask(),
@@ -213,6 +218,7 @@ class JobRun {
         tables,
         sinks: sinks.map(({ name }) => name).filter((name) => !tables.has(name)),
         sources: nodesOf(graph, 'source').map(({ name }) => name),
+        ...(this.#toDrop !== undefined && { dropped: this.#toDrop }),
       }),
       store: snapshotStoreOf(manifest),
       stateDir,
@@ -337,9 +343,14 @@ class JobRun {
       outboxBytesMax: limits.outboxBytesMax,
       onRetry: (message) => log.warn({}, message),
       stop,
+      ...(this.#toDrop !== undefined && { dropped: this.#toDrop }),
       onCommit: (timing) => this.#commits.note(timing),
       ...(onMoment !== undefined && { onMoment }),
     })
+    if (this.#toDrop !== undefined) {
+      log.warn({ dropped: this.#toDrop, rows: task.droppedRows }, 'parts of the state were dropped')
+      this.#toDrop = undefined
+    }
     this.#recordsBefore ??= task.countersNow().records
     return task
   }

@@ -19,6 +19,8 @@ interface Options {
   readonly shares?: boolean
   /** What is allowed and seldom meant, for `millrace plan`. */
   readonly warnings?: readonly string[]
+  /** What its state is made for beside its cells. */
+  readonly layout?: string
   /** The windows that it keeps, for `millrace explain`. */
   readonly windows?: WindowSpec<never>
 }
@@ -75,7 +77,7 @@ export class GraphBuilder {
     name: string,
     label: string,
     make: () => AnyOperator,
-    { onError, shares = false, warnings = [], windows }: Options,
+    { onError, shares = false, warnings = [], layout, windows }: Options,
   ): NodeId {
     this.#claim(name, 'operator')
     if (shares) this.#claim(sharedName(name), 'operator')
@@ -88,6 +90,7 @@ export class GraphBuilder {
       make,
       onError,
       warnings,
+      layout,
       windows,
     }))
   }

@@ -45,6 +45,8 @@ export type GraphNode =
       readonly onError: OnError | undefined
       /** What is allowed and seldom meant, as sentences. */
       readonly warnings: readonly string[]
+      /** What its state is made for beside its cells, as text: windows and aggregates of a kind. */
+      readonly layout: string | undefined
       /** The windows that it keeps, if it does. */
       readonly windows: WindowSpec<never> | undefined
     }

@@ -27,11 +27,13 @@ import type { WindowSpec } from '../../operators/window/window-spec.ts'
 import { windowWarnings } from '../../operators/window/window-warnings.ts'
 import type { WindowResult } from '../../operators/window/window.ts'
 import type { Key } from '../../operators/operator.ts'
+import { windowLayout } from './window-layout.ts'
 
 export interface OperatorNode {
   readonly label: string
   readonly make: () => KeyedOperator
   readonly warnings?: readonly string[]
+  readonly layout?: string
   readonly windows?: WindowSpec<never>
   readonly shares?: boolean
 }
@@ -88,6 +90,7 @@ export function coGroupNode(windows: WindowSpec<never>): OperatorNode {
   return {
     label: `${windows.label} · coGroup`,
     warnings: windowWarnings(windows, false),
+    layout: windowLayout(windows, 'both sides'),
     windows,
     make: () => new CoGroupOperator(windows),
   }

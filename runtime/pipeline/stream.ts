@@ -298,19 +298,17 @@ class WindowNodes {
 
   /** @returns the node of the results, and that whose side output has the late records. */
   operator(name: string, use: WindowUse, options: ErrorOptions): readonly [NodeId, NodeId] {
-    const { label, warnings, make, makeSlices } = windowNode(this.#windows, use, this.#keyed)
-    const all = { ...options, warnings, windows: this.#windows }
+    const node = windowNode(this.#windows, use, this.#keyed)
+    const { label, layout, warnings, make, makeSlices } = node
+    const all = { ...options, warnings, layout, windows: this.#windows }
     if (makeSlices === undefined) {
-      const node = this.#builder.keyed([this.#node], name, label, make, all)
-      return [node, node]
+      const only = this.#builder.keyed([this.#node], name, label, make, all)
+      return [only, only]
     }
-    const slices = this.#builder.keyed(
-      [this.#node],
-      `${name}.slices`,
-      'slices',
-      makeSlices,
-      options,
-    )
+    const slices = this.#builder.keyed([this.#node], `${name}.slices`, 'slices', makeSlices, {
+      ...options,
+      layout,
+    })
     return [this.#builder.keyed([slices], name, label, make, all), slices]
   }
 

@@ -10,6 +10,7 @@ import {
 import type { WindowSpec } from '../../operators/window/window-spec.ts'
 import { windowWarnings } from '../../operators/window/window-warnings.ts'
 import type { AnyOperator } from './graph.ts'
+import { windowLayout } from './window-layout.ts'
 
 /** Windows of any values: a stream has checked by its types that they are windows of its own. */
 export type AnyWindows = WindowSpec<never>
@@ -22,6 +23,8 @@ export type WindowUse =
 
 export interface WindowNode {
   readonly label: string
+  /** What a state of it can be used for: windows of this kind, with this aggregate. */
+  readonly layout: string
   readonly warnings: readonly string[]
   readonly make: () => AnyOperator
   /** Makes the operator before it, where windows are put together of slices. */
@@ -32,18 +35,19 @@ export interface WindowNode {
 export function windowNode(windows: AnyWindows, use: WindowUse, keyed: boolean): WindowNode {
   const aggregate = aggregateOf(use)
   const label = `${windows.label} · ${use.kind}`
+  const layout = windowLayout(windows, aggregate.kind)
   const warnings = windowWarnings(windows, use.kind !== 'apply')
   const sliced = slicedOperators(windows, aggregate, { keyed })
   if (sliced === undefined) {
     const make = (): AnyOperator =>
       plainSessionOperator(windows, aggregate, { keyed }) ??
       windowOperator(windows, aggregate, { keyed })
-    return { label, warnings, make, makeSlices: undefined }
+    return { label, layout, warnings, make, makeSlices: undefined }
   }
   const { makeSlices, makeWindows } = sliced
   return makeWindows === undefined
-    ? { label, warnings, make: makeSlices, makeSlices: undefined }
-    : { label, warnings, make: makeWindows, makeSlices }
+    ? { label, layout, warnings, make: makeSlices, makeSlices: undefined }
+    : { label, layout, warnings, make: makeWindows, makeSlices }
 }
 
 function aggregateOf(use: WindowUse): Aggregate<unknown, unknown, unknown> {

@@ -8,10 +8,10 @@ import type { Key } from '../../operators/operator.ts'
 import { StateError } from '../errors.ts'
 import { type EpochRow, readEpochRow, readJobRow, type JobRow } from '../task/meta.ts'
 import { boundsOf, type SourceBounds } from '../time/bounds.ts'
-import { decodeKey, KEY_GROUPS } from './key-codec.ts'
 import { LmdbStore } from './lmdb-store.ts'
-import { keepsSlices, readState } from './state-entry.ts'
+import { readState } from './state-entry.ts'
 import type { Store } from './store.ts'
+import { storedKeys } from './stored-keys.ts'
 import { syncPath } from './sync-path.ts'
 
 export interface StateEntry {
@@ -36,8 +36,6 @@ export interface StateReader {
   scan(operator: string, options: { readonly limit: number }): AsyncIterable<StateEntry>
   close(): Promise<void>
 }
-
-const SCAN_ROWS = 256
 
 /** A store that is read, and what it says of itself. */
 export interface CommittedState {
@@ -113,35 +111,14 @@ class LmdbStateReader implements StateReader {
   }
 
   async *scan(operator: string, { limit }: { readonly limit: number }): AsyncIterable<StateEntry> {
-    const { number } = this.#operator(operator)
     let left = limit
-    for (let group = 0; group < KEY_GROUPS && left > 0; group++) {
-      for (const entry of this.#group(operator, number, group)) {
-        if (left-- <= 0) return
-        await this.#sync()
-        yield entry
-      }
-    }
-  }
-
-  *#group(operator: string, number: number, group: number): Iterable<StateEntry> {
-    let start = Buffer.from([group, number >> 8, number & 255])
-    const end = Buffer.from([group, (number + 1) >> 8, (number + 1) & 255])
-    const slices = keepsSlices(this.#operator(operator))
-    let before: Key | undefined
-    for (;;) {
-      const rows = this.#store.range('state', { start, end, limit: SCAN_ROWS })
-      for (const { key: rowKey } of rows) {
-        const key = slices ? keyOf(rowKey) : ownKeyOf(rowKey)
-        // Rows of the slices of a key stand together.
-        if (key === undefined || key === before) continue
-        before = key
-        const entry = this.#entry(operator, key)
-        if (entry !== undefined) yield entry
-      }
-      const last = rows.at(-1)
-      if (last === undefined || rows.length < SCAN_ROWS) return
-      start = Buffer.concat([last.key, Buffer.from([0])])
+    for (const key of storedKeys(this.#store, this.#operator(operator))) {
+      if (left === 0) return
+      const entry = this.#entry(operator, key)
+      if (entry === undefined) continue
+      left -= 1
+      await this.#sync()
+      yield entry
     }
   }
 
@@ -164,18 +141,3 @@ class LmdbStateReader implements StateReader {
     await this.#store.close()
   }
 }
-
-/** Bytes before the key in a row's key. */
-const HEAD_BYTES = 5
-
-/** The key of a key's own row; undefined for the row of an entry. */
-function ownKeyOf(rowKey: Uint8Array): Key | undefined {
-  return rowKey.length === HEAD_BYTES + keyLengthOf(rowKey) ? keyOf(rowKey) : undefined
-}
-
-/** The key that a row is of, its own or that of an entry. */
-function keyOf(rowKey: Uint8Array): Key {
-  return decodeKey(rowKey.subarray(HEAD_BYTES, HEAD_BYTES + keyLengthOf(rowKey)))
-}
-
-const keyLengthOf = (rowKey: Uint8Array): number => Buffer.from(rowKey).readUInt16BE(3)

@@ -1,6 +1,7 @@
 /** The state of one key as people see it: its cells by name, read from a store's rows. */
 import type { Key } from '../../operators/operator.ts'
 import { type CellKind, timersOf, unstamped } from '../../operators/state.ts'
+import { type EarlierShape, earlierShapeAt } from '../task/meta.ts'
 import { actorRowKey, encodeKey, entryOf, entryRange } from './key-codec.ts'
 import { decodeRow } from './row-codec.ts'
 import type { Store } from './store.ts'
@@ -28,6 +29,8 @@ export interface StoredOperator {
   readonly number: number
   /** Cell names and kinds, in order: `windows:map`, `clicks:byTime`. */
   readonly cells: readonly string[]
+  /** Shapes that rows of earlier epochs still have. */
+  readonly earlier?: readonly EarlierShape[]
 }
 
 /**
@@ -38,23 +41,37 @@ export interface StoredOperator {
 export function readState(
   store: Store,
   name: string,
-  { number, cells }: StoredOperator,
+  operator: StoredOperator,
   key: Key,
 ): StoredState | undefined {
-  const rowKey = actorRowKey(number, encodeKey(key))
-  if (keepsSlices({ cells })) return slicesOf(store, name, rowKey, key)
+  const rowKey = actorRowKey(operator.number, encodeKey(key))
+  if (keepsSlices(operator)) return slicesOf(store, name, rowKey, key)
   const bytes = store.get('state', rowKey)
   if (bytes === undefined) return undefined
   const what = `the state of key ${JSON.stringify(key)} of operator '${name}'`
   const { value, epoch } = decodeRow(bytes, what)
-  const stored = cells.map((cell, i): StoredCell => {
+  const { cells } = earlierShapeAt(operator, epoch) ?? operator
+  return { cells: storedCells(store, rowKey, { cells, inline: value as unknown[], what }), epoch }
+}
+
+/** The cells of a key from its row, and from the rows of its large collections. */
+export function storedCells(
+  store: Store,
+  rowKey: Uint8Array,
+  row: {
+    /** As in a StoredOperator. */
+    readonly cells: readonly string[]
+    readonly inline: readonly unknown[]
+    /** Names the key in errors. */
+    readonly what: string
+  },
+): readonly StoredCell[] {
+  return row.cells.map((cell, i): StoredCell => {
     const colon = cell.lastIndexOf(':')
     const kind = cell.slice(colon + 1) as CellKind
-    const inline = (value as unknown[])[i]
-    const content = contentOf(kind, inline, () => rowsOf(store, rowKey, i, what))
+    const content = contentOf(kind, row.inline[i], () => rowsOf(store, rowKey, i, row.what))
     return { name: cell.slice(0, colon), kind, content }
   })
-  return { cells: stored, epoch }
 }
 
 /** What the job row says of an operator that keeps slices of windows: a row for each key and slice, none of the key's own. */

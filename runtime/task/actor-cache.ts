@@ -12,12 +12,16 @@ import {
   type EntryRows,
   type RowReader,
   type StateCell,
+  type StateSpec,
   unstamped,
 } from '../../operators/state.ts'
 import { entryOf, entryRange, entryRowKey } from '../state/key-codec.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
+import { storedCells } from '../state/state-entry.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
 import { type ActorHome, KeyActor } from './key-actor.ts'
+import { type EarlierShape, earlierShapeAt } from './meta.ts'
+import { upcast } from './upcast.ts'
 
 /** A rough price of an actor in memory beside its rows: objects, maps, and the cache's own entry. */
 const ACTOR_BYTES = 400
@@ -35,7 +39,9 @@ export interface ActorCacheOptions {
   readonly name: string
   /** Number of the operator in the store. */
   readonly operator: number
-  readonly cells: readonly CellSpec[]
+  readonly state: StateSpec
+  /** Shapes that its rows of earlier epochs still have. */
+  readonly earlier: readonly EarlierShape[]
   readonly limits: CacheLimits
   /** Whether the store may hold actors of this operator from earlier runs. */
   readonly mayHaveStored: boolean
@@ -43,7 +49,10 @@ export interface ActorCacheOptions {
 
 export class ActorCache implements ActorHome {
   readonly #options: ActorCacheOptions
+  readonly #cells: readonly CellSpec[]
   readonly #actors = new Map<Key, KeyActor>()
+  /** Rows of entries that are removed when an actor of an earlier version is written in the shape of today. */
+  readonly #outdated = new Map<KeyActor, readonly Uint8Array[]>()
   #dirty: KeyActor[] = []
   /** Actors without state, as their last commit wrote them. */
   #emptied: KeyActor[] = []
@@ -56,6 +65,7 @@ export class ActorCache implements ActorHome {
 
   constructor(options: ActorCacheOptions) {
     this.#options = options
+    this.#cells = Object.values(options.state.cells)
     this.#someAreElsewhere = options.mayHaveStored
   }
 
@@ -83,7 +93,7 @@ export class ActorCache implements ActorHome {
       known.used = true
       return known
     }
-    const actor = new KeyActor(this, key, this.#options.cells)
+    const actor = new KeyActor(this, key, this.#cells)
     if (this.#someAreElsewhere) this.#load(actor)
     this.#actors.set(key, actor)
     this.#bytes += ACTOR_BYTES + actor.rowBytes * BYTES_GROWTH
@@ -97,11 +107,17 @@ export class ActorCache implements ActorHome {
     if (bytes === undefined) return
     this.loads += 1
     const what = `the state of key ${JSON.stringify(actor.key)} of operator '${name}'`
-    const stored = decodeRow(bytes, what).value as unknown[]
+    const row = decodeRow(bytes, what)
+    const stored = row.value as unknown[]
     actor.stored = true
     actor.rowBytes = bytes.length
+    const shape = earlierShapeAt(this.#options, row.epoch)
+    if (shape !== undefined) {
+      this.#upcast(actor, shape, { rowKey, inline: stored, what })
+      return
+    }
     for (const [i, cell] of actor.cells.entries()) {
-      const { kind, timeToLive } = this.#options.cells[i] as CellSpec
+      const { kind, timeToLive } = this.#cells[i] as CellSpec
       // A time to live may have been taken away since: then the stamps go, one by one, as they are read.
       const keepsStamps = timeToLive !== undefined
       cell.restoreInline(keepsStamps ? stored[i] : withoutStamps(kind, stored[i]))
@@ -109,6 +125,29 @@ export class ActorCache implements ActorHome {
       if (cell.rows.attach !== undefined) cell.rows.attach(this.#rowReader(rowKey, i, what))
       else this.#loadEntries(actor, cell, { rowKey, place: i, keepsStamps, what })
     }
+  }
+
+  /** The actor is as good as changed: the next commit writes it in the shape of today. */
+  #upcast(
+    actor: KeyActor,
+    { version, cells }: EarlierShape,
+    row: { readonly rowKey: Uint8Array; readonly inline: unknown[]; readonly what: string },
+  ): void {
+    const { store, name, state } = this.#options
+    const { rowKey, inline } = row
+    const stored = storedCells(store, rowKey, { ...row, cells })
+    upcast({ operator: name, key: actor.key, version, cells: stored }, state, actor.cells)
+    for (const [i, { kind }] of this.#cells.entries()) {
+      const before = stored.findIndex((cell) => cell.kind === 'timers')
+      if (kind === 'timers' && before !== -1) actor.cells[i]?.restoreInline(inline[before])
+    }
+    const entries = cells.flatMap((_, place) => store.range('state', entryRange(rowKey, place)))
+    if (entries.length > 0)
+      this.#outdated.set(
+        actor,
+        entries.map(({ key }) => key),
+      )
+    actor.changed()
   }
 
   #loadEntries(
@@ -179,6 +218,10 @@ export class ActorCache implements ActorHome {
     if (empty && !actor.stored) return
     const rowKey = actor.rowKey(this.#options.operator)
     const { cells } = actor
+    if (this.#outdated.size > 0) {
+      for (const key of this.#outdated.get(actor) ?? []) writer.remove('state', key)
+      this.#outdated.delete(actor)
+    }
     const inline = empty ? undefined : cells.map((cell) => cell.inline())
     const before = actor.rowBytes
     actor.rowBytes = 0

@@ -23,10 +23,11 @@ import { TimerQueue } from '../time/timer-queue.ts'
 import { WatermarkHolder } from '../time/watermark.ts'
 import { ActorCache, type CacheLimits } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
-import type { JobRow, OperatorRow } from './meta.ts'
+import type { JobRow } from './meta.ts'
 import type { Host } from './host.ts'
 import { type HostOutputs, OperatorHost } from './operator-host.ts'
 import type { Outbox } from './outbox.ts'
+import type { OperatorShape } from './shape.ts'
 import { TimePlaces } from './time-places.ts'
 import { SessionHost } from './session-host.ts'
 import { SliceHost } from './slice-host.ts'
@@ -53,24 +54,34 @@ export function keyedOperators(
 }
 
 /** What a state has to have for these operators. */
-export function operatorRows(
+export function operatorShapes(
+  graph: Graph,
   operators: ReadonlyMap<string, AnyOperator>,
-): Record<string, Omit<OperatorRow, 'number'>> {
-  const rows: [string, Omit<OperatorRow, 'number'>][] = []
+): Record<string, OperatorShape> {
+  const layouts = new Map(nodesOf(graph, 'keyed').map(({ name, layout }) => [name, layout]))
+  const shapes: [string, OperatorShape][] = []
   for (const [name, operator] of operators) {
+    const layout = layouts.get(name)
+    const made = layout === undefined ? {} : { layout }
     if ('kind' in operator) {
       const cells = operator.kind === 'slices' ? ['slices:slices'] : ['sessions:value']
-      rows.push([name, { version: operator.version, cells }])
+      shapes.push([name, { version: operator.version, cells, ...made }])
       continue
     }
-    rows.push([name, rowOf(operator.state)])
-    if (operator.shared !== undefined) rows.push([sharedName(name), rowOf(operator.shared.state)])
+    shapes.push([name, { ...shapeOf(operator.state), ...made }])
+    if (operator.shared !== undefined) {
+      shapes.push([sharedName(name), shapeOf(operator.shared.state)])
+    }
   }
-  return Object.fromEntries(rows)
+  return Object.fromEntries(shapes)
 }
 
-function rowOf({ version, cells }: StateSpec): Omit<OperatorRow, 'number'> {
-  return { version, cells: Object.entries(cells).map(([cell, { kind }]) => `${cell}:${kind}`) }
+function shapeOf({ version, cells, upcasters }: StateSpec): OperatorShape {
+  return {
+    version,
+    cells: Object.entries(cells).map(([cell, { kind }]) => `${cell}:${kind}`),
+    ...(upcasters !== undefined && { upcasts: Object.keys(upcasters).map(Number) }),
+  }
 }
 
 /** The sources of what is broadcast. */
@@ -255,7 +266,8 @@ class ChainBuilder {
       return new ActorCache({
         ...kept,
         operator: stored.number,
-        cells: Object.values(state.cells),
+        state,
+        earlier: stored.earlier ?? [],
       })
     }
     const makeHost = (): Host => {

@@ -1,5 +1,4 @@
 /** What a task knows about itself, in its store: whose state this is, and where the last epoch ended. */
-import { StateError } from '../errors.ts'
 import type { InputPosition } from '../source/source.ts'
 import type { Taken } from '../sink/sink.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
@@ -21,6 +20,13 @@ export interface JobRow {
   readonly destinations: Readonly<Record<string, number>>
   /** Names of the sources. */
   readonly sources: readonly string[]
+  /** Numbers of operators and destinations that are no longer wanted, and whose rows are being removed. */
+  readonly dropped?: DroppedNumbers
+}
+
+export interface DroppedNumbers {
+  readonly operators: readonly number[]
+  readonly destinations: readonly number[]
 }
 
 export interface OperatorRow {
@@ -28,7 +34,24 @@ export interface OperatorRow {
   readonly version: number
   /** Cell names and kinds, in order: `windows:map`. */
   readonly cells: readonly string[]
+  /** What else its rows are made for: windows and aggregates of a kind. */
+  readonly layout?: string
+  /** Shapes that rows of earlier epochs still have, the oldest first. */
+  readonly earlier?: readonly EarlierShape[]
 }
+
+export interface EarlierShape {
+  readonly version: number
+  readonly cells: readonly string[]
+  /** The last epoch that wrote rows of this shape. */
+  readonly until: number
+}
+
+/** The shape that a row of an epoch has; undefined: today's. */
+export const earlierShapeAt = (
+  { earlier = [] }: Pick<OperatorRow, 'earlier'>,
+  epoch: number,
+): EarlierShape | undefined => earlier.find(({ until }) => epoch <= until)
 
 export interface InputRow extends InputTimeRow {
   readonly position: InputPosition
@@ -93,80 +116,4 @@ function epochKey(epoch: number): Uint8Array {
   const key = Buffer.allocUnsafe(6)
   key.writeUIntBE(epoch, 0, 6)
   return key
-}
-
-/** What a job's graph asks of its state. */
-export interface Shape {
-  readonly job: string
-  readonly operators: Readonly<Record<string, Omit<OperatorRow, 'number'>>>
-  readonly destinations: readonly string[]
-  readonly sources: readonly string[]
-}
-
-/**
- * The job row for a shape: the stored one with what is new, or a fresh one.
- * @throws StateError when the state is of another job, or of another shape; nothing was changed.
- */
-export function reconcile(
-  stored: JobRow | undefined,
-  shape: Shape,
-  fresh: { run: string; task: string; createdAt: number },
-): JobRow {
-  if (stored !== undefined) refuseOtherShape(stored, shape)
-  const operators: Record<string, OperatorRow> = { ...stored?.operators }
-  let operatorCount = Math.max(-1, ...Object.values(operators).map(({ number }) => number)) + 1
-  for (const [name, row] of Object.entries(shape.operators)) {
-    operators[name] ??= { ...row, number: operatorCount++ }
-  }
-  const destinations: Record<string, number> = { ...stored?.destinations }
-  let destinationCount = Math.max(-1, ...Object.values(destinations)) + 1
-  for (const name of shape.destinations) destinations[name] ??= destinationCount++
-  return {
-    job: shape.job,
-    task: stored?.task ?? fresh.task,
-    run: stored?.run ?? fresh.run,
-    createdAt: stored?.createdAt ?? fresh.createdAt,
-    operators,
-    destinations,
-    sources: shape.sources,
-  }
-}
-
-/** @throws StateError with every difference when a state is of another job, or of another shape. */
-export function refuseOtherShape(
-  stored: Omit<JobRow, 'task' | 'run' | 'createdAt'>,
-  shape: Shape,
-): void {
-  if (stored.job !== shape.job) {
-    throw new StateError(
-      `this state is of the job '${stored.job}', not of '${shape.job}'. Name another folder with --state.`,
-    )
-  }
-  const differences: string[] = []
-  for (const [name, row] of Object.entries(stored.operators)) {
-    const now = shape.operators[name]
-    if (now === undefined) differences.push(`operator '${name}' is in the state and not in the job`)
-    else if (now.version !== row.version) {
-      differences.push(
-        `operator '${name}' has version ${row.version} in the state and ${now.version} in the job`,
-      )
-    } else if (now.cells.join() !== row.cells.join()) {
-      differences.push(
-        `operator '${name}' keeps [${row.cells.join(', ')}] in the state and [${now.cells.join(', ')}] in the job`,
-      )
-    }
-  }
-  for (const name of stored.sources) {
-    if (!shape.sources.includes(name))
-      differences.push(`source '${name}' is in the state and not in the job`)
-  }
-  for (const name of Object.keys(stored.destinations)) {
-    if (!shape.destinations.includes(name))
-      differences.push(`sink '${name}' is in the state and not in the job`)
-  }
-  if (differences.length > 0) {
-    throw new StateError(
-      `this state is of another shape of the job '${shape.job}': ${differences.join('; ')}. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
-    )
-  }
 }

@@ -13,22 +13,16 @@ import {
   broadcastSources,
   buildChain,
   keyedOperators,
-  operatorRows,
+  operatorShapes,
   type TableKind,
 } from './chain.ts'
 import { type DeadLetter, originalOf } from './dead-letter.ts'
 import { Delivery } from './delivery.ts'
 import { type ErrorPolicy, FailureDesk } from './failure-desk.ts'
 import { Ingest } from './ingest.ts'
-import {
-  type JobRow,
-  NO_COUNTERS,
-  readEpochRow,
-  readJobRow,
-  reconcile,
-  type Shape,
-} from './meta.ts'
+import { type EpochRow, type JobRow, NO_COUNTERS, readEpochRow, readJobRow } from './meta.ts'
 import { Outbox } from './outbox.ts'
+import { reconcile, type Shape } from './shape.ts'
 import { Task } from './task.ts'
 import type { CommitLimits, CommitTiming, Moment, MutableCounters } from './task-parts.ts'
 
@@ -58,6 +52,8 @@ export interface TaskSetup {
   readonly stop?: AbortSignal
   /** Told at each moment of the commit protocol. */
   readonly onMoment?: (moment: Moment) => void
+  /** Operators, sources and sinks of which the state has a part that is no longer wanted. */
+  readonly dropped?: readonly string[]
   /** Told of each commit that has become durable. */
   readonly onCommit?: (timing: CommitTiming) => void
 }
@@ -92,14 +88,30 @@ export function shapeOf(
     /** Names of the sinks outside the store. */
     readonly sinks: readonly string[]
     readonly sources: readonly string[]
+    /** Parts of the state that are no longer wanted. */
+    readonly dropped?: readonly string[]
   },
 ): Shape {
   return {
     job: graph.job,
-    operators: operatorRows(keyedOperators(graph, named.tables)),
+    operators: operatorShapes(graph, keyedOperators(graph, named.tables)),
     destinations: [...named.sinks, DEAD_LETTER],
     sources: named.sources,
+    ...(named.dropped !== undefined && { dropped: named.dropped }),
   }
+}
+
+/** A source that was dropped begins afresh, should there be one of its name again. */
+function withoutSources(
+  last: EpochRow | undefined,
+  dropped: readonly string[],
+): EpochRow | undefined {
+  if (last === undefined || dropped.length === 0) return last
+  // An input's id is its source's name and the number of the partition.
+  const inputs = Object.entries(last.inputs).filter(
+    ([id]) => !dropped.includes(id.slice(0, id.lastIndexOf('/'))),
+  )
+  return { ...last, inputs: Object.fromEntries(inputs) }
 }
 
 class TaskBuilder {
@@ -115,20 +127,19 @@ class TaskBuilder {
   #isFiring = false
 
   constructor(setup: TaskSetup) {
-    const { store, graph, sources, sinks, tables, newRun, clock } = setup
+    const { store, graph, sources, sinks, tables, newRun, clock, dropped } = setup
     this.#setup = setup
     this.#operators = keyedOperators(graph, tables)
     const shape = shapeOf(graph, {
       tables,
       sinks: [...sinks.keys()],
       sources: [...sources.keys()],
+      ...(dropped !== undefined && { dropped }),
     })
-    this.#last = readEpochRow(store)
-    this.#job = reconcile(readJobRow(store), shape, {
-      run: newRun(),
-      task: TASK,
-      createdAt: clock.now(),
-    })
+    const gone = (dropped ?? []).filter((name) => !sources.has(name))
+    this.#last = withoutSources(readEpochRow(store), gone)
+    const fresh = { run: newRun(), task: TASK, createdAt: clock.now() }
+    this.#job = reconcile(readJobRow(store), shape, fresh, this.#last?.epoch ?? 0)
     this.#counters = { ...(this.#last?.counters ?? NO_COUNTERS) }
   }
 

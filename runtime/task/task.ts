@@ -9,6 +9,7 @@
 import type { Clock } from '../time/clock.ts'
 import type { Taken } from '../sink/sink.ts'
 import { type Cut, CutRequests } from './cut.ts'
+import { removeDropped } from './dropped-state.ts'
 import type { Ingest } from './ingest.ts'
 import { Inputs } from './inputs.ts'
 import { type Counters, type EpochRow, writeEpochRow, writeJobRow } from './meta.ts'
@@ -43,6 +44,8 @@ export class Task {
   #wake: (() => void) | undefined
   #takenInEpoch = false
   readonly #cuts = new CutRequests()
+  /** Rows of what was dropped that the opening has removed. */
+  droppedRows = 0
 
   constructor(parts: TaskParts) {
     this.#parts = parts
@@ -91,6 +94,7 @@ export class Task {
     times.restore(last?.times ?? {})
     this.#openings += 1
     await this.#commitNow()
+    this.droppedRows = await removeDropped(this.#parts.store, this.#parts.job, this.#epoch)
     if (!this.#finished)
       for (const ingest of ingests) await ingest.open(last?.inputs[ingest.input.id])
     // What a sink says at its opening (a stream's base) is committed before the first row leaves.

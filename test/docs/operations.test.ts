@@ -67,7 +67,8 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 const expected = textOf(results(LAST))
 
 test('every command of the page does what the page says', { timeout: 120_000 }, async () => {
-  const [commands = '', startAgain = '', rollBack = '', standing = '', ...rest] = blocks('sh')
+  const [commands = '', startAgain = '', rollBack = '', migrating = '', standing = '', ...rest] =
+    blocks('sh')
   expect(rest).toEqual([])
   job.write('in.jsonl', textOf(records(1, LAST / 2)))
   const life = job.start()
@@ -97,6 +98,12 @@ test('every command of the page does what the page says', { timeout: 120_000 }, 
   const back = sh(rollBack, { ID: id })
   expect([back.code, back.output]).toEqual([0, expect.stringContaining(id)])
   expect(job.read('out.jsonl')).toBe(expected)
+
+  const migrated = sh(migrating)
+  expect([migrated.code, migrated.output]).toEqual([
+    0,
+    'all keys are of the versions of the job\n'.repeat(2),
+  ])
 
   const stands = sh(standing)
   expect([stands.code, stands.output]).toEqual([

@@ -45,11 +45,11 @@ describe('a state folder', { timeout: PATIENCE_MS }, () => {
       ],
       [
         { operator: 'renamed' },
-        /operator 'seen' is in the state and not in the job\. Nothing was changed\. Run the job as it was, or start afresh with another --state\./,
+        /operator 'seen' is in the state and not in the job\. Nothing was changed\. You can drop what is no longer wanted with --drop-state NAME, or run the job as it was, or start afresh with another --state\./,
       ],
       [
         { version: 2 },
-        /operator 'seen' has version 1 in the state and 2 in the job\. Nothing was changed\./,
+        /operator 'seen' has version 1 in the state and 2 in the job, and no upcast from version 1\. Nothing was changed\. You can give an actor the next version/,
       ],
       [
         { cell: 'times' },

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
   byTime,
-  type CellSpec,
   list,
   type ListCell,
   map,
@@ -35,15 +34,23 @@ type Cells = [
 /** A key's state as people see it, after `fill` was committed. */
 async function shown(fill: (...of: Cells) => void): Promise<Record<string, unknown>> {
   const store = new MemoryStore(new MemoryDisk())
-  const specs: CellSpec[] = Object.values(cells)
   const room = { entriesMax: 10, bytesMax: 1_000_000 }
-  const of = { store, name: 'op', operator: 1, cells: specs, limits: room, mayHaveStored: false }
+  const state = { version: 1, cells }
+  const of = {
+    state,
+    earlier: [],
+    store,
+    name: 'op',
+    operator: 1,
+    limits: room,
+    mayHaveStored: false,
+  }
   const cache = new ActorCache(of)
   fill(...(cache.activate('k').cells as unknown as Cells))
   await store.commit((writer) => cache.write(writer, 1))
   const names = Object.entries(cells).map(([name, { kind }]) => `${name}:${kind}`)
-  const state = readState(store, 'op', { number: 1, cells: names }, 'k')
-  return Object.fromEntries((state?.cells ?? []).map(({ name, content }) => [name, content]))
+  const stored = readState(store, 'op', { number: 1, cells: names }, 'k')
+  return Object.fromEntries((stored?.cells ?? []).map(({ name, content }) => [name, content]))
 }
 
 describe('the state of a key, as people see it', () => {

@@ -13,7 +13,15 @@ import { MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
 import { ActorCache, type CacheLimits } from '../../runtime/task/actor-cache.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 
-const cells = [value<number>(), list<number>(), map<number, number>(), byTime<number>()]
+const state = {
+  version: 1,
+  cells: {
+    one: value<number>(),
+    all: list<number>(),
+    byKey: map<number, number>(),
+    times: byTime<number>(),
+  },
+}
 type Cells = readonly [
   ValueCell<number>,
   ListCell<number>,
@@ -37,7 +45,8 @@ class CacheOnDisk {
       store: this.store,
       name: 'op',
       operator: 1,
-      cells,
+      state,
+      earlier: [],
       limits: this.#limits,
       mayHaveStored: this.epoch > 0,
     })

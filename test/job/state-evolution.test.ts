@@ -1,0 +1,118 @@
+/** A job's state lives on when the job changes: real processes, a state folder, the command line. */
+import { spawnSync } from 'node:child_process'
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { until } from '../support/jetstream.ts'
+import { FILE_MANIFEST, JobFolder, jobText, records, results, textOf } from './job-process.ts'
+
+const MAIN = join(import.meta.dirname, '../../dist/runtime/cli/main.js')
+const PATIENCE = { timeout: 60_000 }
+
+/** Counts as the first version did, in a cell of another name and kind. */
+const SECOND = (upcast: string): string => `import { actor, job, list } from 'millrace'
+const Seen = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } }
+const seen = actor('seen', {
+  version: 2,
+  upcast: { 1: ${upcast} },
+  state: { ticks: list() },
+  onRecord(record, key) {
+    key.state.ticks.push(record.n)
+    key.emit({ user: record.user, n: record.n, count: key.state.ticks.toArray().length })
+  },
+})
+export default job('last-seen', ({ source, sink }) => {
+  source('seen', Seen).keyBy((record) => record.user).process(seen).to(sink('out'))
+})
+`
+const GOOD = '({ count }) => ({ ticks: Array.from({ length: count }, (_, i) => i) })'
+const BAD = `({ count }) => { if (count % 2 === 1) throw new Error('odd'); return { ticks: [] } }`
+
+const ENDS = ['--mode', 'batch', '--set', 'sources.seen.file.follow=false']
+
+let job: JobFolder
+beforeEach(async () => {
+  job = new JobFolder(FILE_MANIFEST.replace('in.jsonl', 'in.jsonl, follow: true'))
+  job.write('in.jsonl', textOf(records(1, 52)))
+  const life = job.start(['--mode', 'live'])
+  await until(() => job.read('out.jsonl') === textOf(results(52)), 'the first results')
+  life.child.kill('SIGTERM')
+  expect(await life.ended, life.output()).toBe(0)
+  appendFileSync(job.path('in.jsonl'), textOf(records(53, 100)))
+})
+afterEach(() => job.remove())
+
+function millrace(...args: string[]): { code: number | null; output: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+    cwd: job.folder,
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
+  return { code: status, output: stdout + stderr }
+}
+
+test('an actor of a new version goes on with the state of the old one', PATIENCE, async () => {
+  job.write('job.js', SECOND(GOOD))
+  expect(millrace('migrate', 'job.yaml', '--state', 'state', '--dry-run')).toEqual({
+    code: 0,
+    output: 'seen  5 keys can be brought from version 1 to 2\n',
+  })
+  const ended = await job.run(ENDS)
+  expect(ended.code, ended.output).toBe(0)
+  expect(job.read('out.jsonl')).toBe(textOf(results(100)))
+  // A state that newer code has written is not read by older code.
+  job.write('job.js', jobText())
+  const back = await job.run(ENDS)
+  expect([back.code, back.output]).toEqual([3, expect.stringContaining('written by newer code')])
+})
+
+test('all keys can be brought over at once, and then no upcast is needed', PATIENCE, async () => {
+  job.write('job.js', SECOND(GOOD))
+  expect(millrace('migrate', 'job.yaml', '--state', 'state')).toEqual({
+    code: 0,
+    output: 'seen  5 keys were brought from version 1 to 2\n',
+  })
+  expect(millrace('migrate', 'job.yaml', '--state', 'state').output).toBe(
+    'all keys are of the versions of the job\n',
+  )
+  job.write('job.js', SECOND(GOOD).replace(/ upcast: .*,\n/, '\n'))
+  const ended = await job.run(ENDS)
+  expect(ended.code, ended.output).toBe(0)
+  expect(job.read('out.jsonl')).toBe(textOf(results(100)))
+})
+
+test(
+  'keys that cannot be brought over are all found, and nothing is changed',
+  PATIENCE,
+  async () => {
+    const before = job.dataHash()
+    job.write('job.js', SECOND(BAD))
+    for (const flags of [['--dry-run'], []]) {
+      const { code, output } = millrace('migrate', 'job.yaml', '--state', 'state', ...flags)
+      expect(code).toBe(3)
+      expect(output).toContain(
+        "operator 'seen': 2 keys cannot be brought to version 2. Nothing was changed.",
+      )
+      expect(output).toMatch(/for key [12] failed at version 1: odd/)
+    }
+    expect(job.dataHash()).toBe(before)
+    const run = await job.run(ENDS)
+    expect([run.code, run.output]).toEqual([5, expect.stringContaining('failed at version 1: odd')])
+  },
+)
+
+test('what is no longer wanted is dropped by its name, and only by it', PATIENCE, async () => {
+  job.write('job.js', jobText({ operator: 'renamed' }))
+  const refused = await job.run(ENDS)
+  expect([refused.code, refused.output]).toEqual([3, expect.stringContaining('--drop-state NAME')])
+  const wrong = await job.run([...ENDS, '--drop-state', 'sen'])
+  expect([wrong.code, wrong.output]).toEqual([3, expect.stringContaining('--drop-state sen: ')])
+
+  const dropped = await job.run([...ENDS, '--drop-state', 'seen'])
+  expect(dropped.code, dropped.output).toBe(0)
+  expect(dropped.output).toMatch(/"dropped":\["seen"\],"rows":5/)
+  // Its count begins again.
+  const fresh = job.read('out.jsonl').trimEnd().split('\n').slice(52)
+  expect(JSON.parse(fresh[0] ?? '')).toEqual({ user: 3, n: 53, count: 1 })
+  expect(fresh.length).toBe(48)
+})
