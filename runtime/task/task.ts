@@ -8,8 +8,9 @@
  */
 import type { Clock } from '../time/clock.ts'
 import type { Taken } from '../sink/sink.ts'
+import type { StoreWriter } from '../state/store.ts'
 import { type Cut, CutRequests } from './cut.ts'
-import { removeDropped } from './dropped-state.ts'
+import { droppedRows } from './dropped-state.ts'
 import type { Ingest } from './ingest.ts'
 import { Inputs } from './inputs.ts'
 import { type Counters, type EpochRow, writeEpochRow, writeJobRow } from './meta.ts'
@@ -94,7 +95,7 @@ export class Task {
     times.restore(last?.times ?? {})
     this.#openings += 1
     await this.#commitNow()
-    this.droppedRows = await removeDropped(this.#parts.store, this.#parts.job, this.#epoch)
+    await this.#removeDropped()
     if (!this.#finished)
       for (const ingest of ingests) await ingest.open(last?.inputs[ingest.input.id])
     // What a sink says at its opening (a stream's base) is committed before the first row leaves.
@@ -106,6 +107,19 @@ export class Task {
       delivery.announce(this.#durableEpoch)
     }
     this.#openedAt = this.#clock.monotonic()
+  }
+
+  async #removeDropped(): Promise<void> {
+    const { store, job } = this.#parts
+    const { dropped, ...rest } = job
+    if (dropped === undefined) return
+    for (const rows of droppedRows(store, dropped)) {
+      this.droppedRows += rows.length
+      await this.#commitNow((writer) => {
+        for (const { table, key } of rows) writer.remove(table, key)
+      })
+    }
+    await this.#commitNow((writer) => writeJobRow(writer, rest, this.#epoch))
   }
 
   /** Finishes the epoch, hands it over, and ends. */
@@ -253,9 +267,12 @@ export class Task {
     return this.#inputs.records
   }
 
-  /** Begins the commit of the open epoch and goes on with the next one. */
-  #startCommit(): void {
-    this.#inFlight = this.#commit()
+  /**
+   * Begins the commit of the open epoch and goes on with the next one.
+   * @param also puts more into it.
+   */
+  #startCommit(also?: (writer: StoreWriter) => void): void {
+    this.#inFlight = this.#commit(also)
       .catch((error: unknown) => {
         this.#failure ??= error instanceof Error ? error : new Error(String(error))
       })
@@ -265,15 +282,15 @@ export class Task {
       })
   }
 
-  async #commitNow(): Promise<void> {
+  async #commitNow(also?: (writer: StoreWriter) => void): Promise<void> {
     await this.#inFlight
-    this.#startCommit()
+    this.#startCommit(also)
     await this.#inFlight
     this.#throwFailure()
   }
 
   /** One transaction: state, timers, positions, watermarks and outbox of one epoch (I1, I2). */
-  async #commit(): Promise<void> {
+  async #commit(also?: (writer: StoreWriter) => void): Promise<void> {
     const { store, hosts, outboxes, deliveries, job, onMoment } = this.#parts
     const epoch = ++this.#epoch
     const isOpening = epoch === (this.#parts.last?.epoch ?? 0) + 1
@@ -288,6 +305,7 @@ export class Task {
       for (const outbox of outboxes) outbox.write(writer, epoch)
       writeEpochRow(writer, this.#epochRow(epoch))
       if (isOpening) writeJobRow(writer, job, epoch)
+      also?.(writer)
     })
     onMoment('written')
     // Committed is not durable: nothing of this epoch leaves before the flush (I3).

@@ -30,7 +30,7 @@ const SECOND: StateSpec = {
   cells: { timers: namedTimers(), seen: map(), byFilm: list(), total: value(), when: byTime() },
   upcasters: {
     1: ({ total, seen, byFilm, when }) => ({
-      total: total === undefined ? undefined : `n${String(total)}`,
+      total: total === undefined ? undefined : `n${total as number}`,
       seen: new Map((seen as number[]).map((film, at) => [at, film])),
       byFilm: [...(byFilm as Map<number, number>)].map(([film, n]) => film * 1000 + n),
       when: (when as [number, number][]).map(([at, n]) => [at * 2, n]),
@@ -80,14 +80,14 @@ describe('state of an earlier version', () => {
     for (let key = 0; key < 40; key++) {
       const sizes = Array.from({ length: 3 }, () => (random() < 0.4 ? int(60) : int(4)))
       const [seen = 0, films = 0, times = 0] = sizes
-      const key_: Filled = {
+      const filledKey: Filled = {
         total: random() < 0.8 ? int(100) : undefined,
         seen: Array.from({ length: seen }, () => int(1_000)),
         byFilm: new Map(Array.from({ length: films }, (_, film) => [film, int(100)])),
         when: Array.from({ length: times }, (_, i): [number, number] => [i * 10 + int(10), i]),
         timer: random() < 0.5 ? int(1_000) : undefined,
       }
-      filled.set(key, key_)
+      filled.set(key, filledKey)
       const cells = old.activate(key).cells as unknown as readonly [
         ValueCell<number>,
         ListCell<number>,
@@ -95,11 +95,11 @@ describe('state of an earlier version', () => {
         TimeCell<number>,
         TimersCell,
       ]
-      if (key_.total !== undefined) cells[0].set(key_.total)
-      for (const film of key_.seen) cells[1].push(film)
-      for (const [film, n] of key_.byFilm) cells[2].set(film, n)
-      for (const [at, n] of key_.when) cells[3].add(at, n)
-      if (key_.timer !== undefined) cells[4].set('left', key_.timer, 'event')
+      if (filledKey.total !== undefined) cells[0].set(filledKey.total)
+      for (const film of filledKey.seen) cells[1].push(film)
+      for (const [film, n] of filledKey.byFilm) cells[2].set(film, n)
+      for (const [at, n] of filledKey.when) cells[3].add(at, n)
+      if (filledKey.timer !== undefined) cells[4].set('left', filledKey.timer, 'event')
       if (random() < 0.3) await states.commit(old)
     }
     await states.commit(old)
