@@ -6,22 +6,28 @@
 import { type ByteWriter, integerBytes, INTEGER_BYTES_MAX } from '../task/byte-writer.ts'
 
 const [MINUS, POINT, ZERO] = [45, 46, 48] as const
-const [QUOTE, COMMA, OPEN, CLOSE, BACKSLASH, SPACE, DELETE] = [
-  34, 44, 123, 125, 92, 32, 127,
-] as const
+const [QUOTE, OPEN, CLOSE, BACKSLASH, SPACE, DELETE] = [34, 123, 125, 92, 32, 127] as const
 const PLAIN = /^[\u0020\u0021\u0023-\u005b\u005d-\u007e]*$/
 
-/** A property name and how it is written: `"name":`, in words of four bytes, the last one padded. */
+/**
+ * A property name and how it is written: `{"name":` or `,"name":`, in words of four bytes, the last one padded.
+ * Beside it the last long whole number it was written with: results that follow each other share their window.
+ */
 interface Name {
   readonly name: string
   readonly words: Int32Array
   readonly length: number
+  /** NaN when there was none. */
+  integer: number
+  readonly integerWords: Int32Array
+  integerLength: number
 }
 
 /** The names at each place in the last result: the next one mostly has the same. */
 const lastNames: Name[] = []
-/** Names come from code, so there are few. */
-const names = new Map<string, Name>()
+/** Names come from code, so there are few. The first of an object is written with its brace. */
+const firstNames = new Map<string, Name>()
+const furtherNames = new Map<string, Name>()
 const NAMES_MAX = 10_000
 
 export function writeJson(out: ByteWriter, value: unknown): void {
@@ -44,7 +50,7 @@ function writeFlat(out: ByteWriter, value: unknown): boolean {
   for (const name in value) {
     let known = lastNames[place]
     if (known === undefined || known.name !== name) {
-      known = nameOf(name)
+      known = nameOf(name, place === 0)
       if (known === undefined) return false
       lastNames[place] = known
     }
@@ -56,12 +62,17 @@ function writeFlat(out: ByteWriter, value: unknown): boolean {
       bytes = out.room(needed + ROOM_BYTES)
       view = out.view
     }
-    bytes[at++] = place === 0 ? OPEN : COMMA
-    const { words } = known
-    for (let i = 0; i < words.length; i++) view.setInt32(at + 4 * i, words[i] as number, true)
+    writeWords(view, at, known.words)
     at += known.length
     if (typeof member === 'number' && Number.isSafeInteger(member)) {
-      at = integerBytes(bytes, at, member)
+      if (member === known.integer) {
+        writeWords(view, at, known.integerWords)
+        at += known.integerLength
+      } else {
+        const end = integerBytes(bytes, at, member)
+        if (member >= LONG_INTEGER_MIN) noteInteger(known, member, view, at, end)
+        at = end
+      }
     } else if (typeof member === 'number' && isShortDecimal(member)) {
       at = shortDecimalBytes(bytes, at, member)
     } else if (typeof member === 'string') {
@@ -83,6 +94,21 @@ function writeFlat(out: ByteWriter, value: unknown): boolean {
 
 /** Asked for at once: for most results all that they need. */
 const ROOM_BYTES = 512
+/** Smaller numbers are written faster than they are looked up. */
+const LONG_INTEGER_MIN = 1e9
+/** The 16 digits of the largest safe integer. */
+const INTEGER_WORDS = 4
+
+function writeWords(view: DataView, at: number, words: Int32Array): void {
+  for (let i = 0; i < words.length; i++) view.setInt32(at + 4 * i, words[i] as number, true)
+}
+
+function noteInteger(name: Name, integer: number, view: DataView, at: number, end: number): void {
+  const { integerWords: words } = name
+  name.integer = integer
+  name.integerLength = end - at
+  for (let i = 0; i < INTEGER_WORDS; i++) words[i] = view.getInt32(at + 4 * i, true)
+}
 
 /** At most 24 bytes, as INTEGER_BYTES_MAX says too: the longest number has 17 digits, a sign, a point and an exponent. */
 function scalarText(member: unknown): string | undefined {
@@ -128,15 +154,23 @@ function quotedBytes(bytes: Uint8Array, start: number, text: string): number {
 }
 
 /** Undefined for a name that needs an escape. */
-function nameOf(name: string): Name | undefined {
+function nameOf(name: string, isFirst: boolean): Name | undefined {
+  const names = isFirst ? firstNames : furtherNames
   const known = names.get(name)
   if (known !== undefined) return known
   if (!PLAIN.test(name)) return undefined
-  const text = `"${name}":`
+  const text = `${isFirst ? '{' : ','}"${name}":`
   const padded = Buffer.alloc(Math.ceil(text.length / 4) * 4)
   padded.write(text, 'latin1')
   const words = Int32Array.from({ length: padded.length / 4 }, (_, i) => padded.readInt32LE(4 * i))
-  const made = { name, words, length: text.length }
+  const made = {
+    name,
+    words,
+    length: text.length,
+    integer: Number.NaN,
+    integerWords: new Int32Array(INTEGER_WORDS),
+    integerLength: 0,
+  }
   if (names.size < NAMES_MAX) names.set(name, made)
   return made
 }

@@ -15,10 +15,10 @@ export class ByteWriter {
     this.#length = length
   }
 
-  /** The bytes written so far, as a block of their own; writing starts over. */
-  take(): Uint8Array {
-    const block = Buffer.allocUnsafeSlow(this.#length)
-    this.#bytes.copy(block, 0, 0, this.#length)
+  /** The bytes written so far, as a block of their own with some room before them; writing starts over. */
+  take(roomBefore = 0): Buffer {
+    const block = Buffer.allocUnsafeSlow(roomBefore + this.#length)
+    this.#bytes.copy(block, roomBefore, 0, this.#length)
     this.#length = 0
     return block
   }

@@ -18,6 +18,11 @@ import { lastOf, type OutboxRow } from './outbox-row.ts'
 const ROW_BYTES = 128 * 1024
 const HEADER_BYTES = 8
 
+/** A row with the bytes it is stored as, of which its messages are a part. */
+interface CutRow extends OutboxRow {
+  readonly stored: Uint8Array
+}
+
 interface EpochRow extends OutboxRow {
   readonly epoch: number
 }
@@ -38,7 +43,7 @@ export class Outbox {
   readonly #writer = new ByteWriter()
   #ends: number[] = []
   /** Rows of the open epoch, cut and not yet committed. */
-  #open: OutboxRow[] = []
+  #open: CutRow[] = []
   /** Rows that are committed, or on their way, and not yet taken. */
   #waiting: EpochRow[] = []
   #waitingBytes = 0
@@ -119,11 +124,7 @@ export class Outbox {
 
   #close(): void {
     if (this.#ends.length === 0) return
-    const row = {
-      first: this.#nextNumber,
-      bytes: this.#writer.take(),
-      ends: Uint32Array.from(this.#ends),
-    }
+    const row = cutRow(this.#nextNumber, this.#writer, this.#ends)
     this.#ends = []
     this.#nextNumber = lastOf(row) + 1
     this.#open.push(row)
@@ -135,9 +136,9 @@ export class Outbox {
     this.#close()
     for (const first of this.#toTrim) writer.remove('outbox', this.#rowKey(first))
     this.#toTrim = []
-    for (const row of this.#open) {
-      writer.put('outbox', this.#rowKey(row.first), encodeOutboxRow(row))
-      this.#waiting.push({ ...row, epoch })
+    for (const { first, bytes, ends, stored } of this.#open) {
+      writer.put('outbox', this.#rowKey(first), stored)
+      this.#waiting.push({ first, bytes, ends, epoch })
     }
     this.#open = []
   }
@@ -176,14 +177,18 @@ export class Outbox {
   }
 }
 
-/** CRC-32 (4) · number of messages (4) · where each ends (4 each) · messages. */
-function encodeOutboxRow({ bytes, ends }: OutboxRow): Uint8Array {
-  const row = Buffer.allocUnsafeSlow(HEADER_BYTES + ends.byteLength + bytes.length)
-  row.writeUInt32LE(ends.length, 4)
-  row.set(new Uint8Array(ends.buffer, ends.byteOffset, ends.byteLength), HEADER_BYTES)
-  row.set(bytes, HEADER_BYTES + ends.byteLength)
-  row.writeUInt32LE(crc32(row, 4), 0)
-  return row
+/**
+ * Takes what was written as a row: CRC-32 (4) · number of messages (4) · where each ends (4 each) · messages.
+ * The messages are copied once, and leave from where they are stored from.
+ */
+function cutRow(first: number, writer: ByteWriter, messageEnds: readonly number[]): CutRow {
+  const ends = Uint32Array.from(messageEnds)
+  const before = HEADER_BYTES + ends.byteLength
+  const stored = writer.take(before)
+  stored.writeUInt32LE(ends.length, 4)
+  stored.set(new Uint8Array(ends.buffer), HEADER_BYTES)
+  stored.writeUInt32LE(crc32(stored, 4), 0)
+  return { first, ends, bytes: stored.subarray(before), stored }
 }
 
 function decodeOutboxRow(first: number, stored: Uint8Array, name: string): OutboxRow {

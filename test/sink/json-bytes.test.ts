@@ -77,6 +77,22 @@ describe('JSON text', () => {
     }
   })
 
+  it('has the right long numbers where results share some of them', () => {
+    const seed = newSeed()
+    const random = randomFrom(seed)
+    const long = [1e9, 999_999_999, 1_700_000_000_000, 2 ** 53 - 1, -1_700_000_000_000, 1e9 + 0.5]
+    const number = (): number => long[Math.floor(random() * long.length)] as number
+    const out = new ByteWriter()
+    let expected = ''
+    // Enough for the writer to grow in the middle.
+    for (let n = 0; n < 10_000; n++) {
+      const value = random() < 0.5 ? { end: number(), at: number() } : { at: number(), n }
+      writeJson(out, value)
+      expected += JSON.stringify(value)
+    }
+    expect(Buffer.from(out.take()).toString('latin1') === expected, `seed ${seed}`).toBe(true)
+  })
+
   it('asks what an object wants to be instead', () => {
     expect(jsonText({ toJSON: () => 5 })).toBe('5')
     expect(jsonText({ at: new Date(0) })).toBe('{"at":"1970-01-01T00:00:00.000Z"}')
