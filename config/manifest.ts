@@ -135,6 +135,11 @@ export const manifestSchema = section({
   commit: commit.prefault({}),
   cache: cache.prefault({}),
   restart: restart.prefault({}),
+  parallelism: count(
+    'Tasks that share the keys of each operator. A state that has another number is moved to it.',
+    1,
+    128,
+  ).default(1),
   durability: z
     .enum(['local'])
     .meta({ description: 'local: a commit counts when it is on this disk.' })

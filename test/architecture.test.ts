@@ -78,7 +78,7 @@ const ARROWS: readonly Arrow[] = [
       CODECS,
       NODE,
       STANDARD_SCHEMA,
-      /^xstate$/,
+      /^(xstate|msgpackr)$/,
     ],
     why: 'a task sees logs, stores, sources and sinks by their interfaces: let runtime/job/run-job.ts pick the real ones',
   },
@@ -159,7 +159,7 @@ const ARROWS: readonly Arrow[] = [
 const HOMES: Readonly<Record<string, RegExp>> = {
   nats: /^runtime\/log\/jetstream-[a-z-]+\.ts$/,
   lmdb: /^runtime\/(log|state)\/lmdb-[a-z-]+\.ts$/,
-  msgpackr: /^runtime\/(state\/row-codec|log\/frame)\.ts$/,
+  msgpackr: /^runtime\/(state\/row-codec|task\/frame)\.ts$/,
   xstate: /^runtime\/task\/lifecycle\.ts$/,
   commander: /^runtime\/cli\/run-cli\.ts$/,
   pino: /^runtime\/cli\/logger\.ts$/,

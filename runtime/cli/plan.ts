@@ -1,8 +1,12 @@
 /** `millrace plan`: the graph of a job, and where it reads and writes. */
 import { commitLimits } from '../../config/manifest.ts'
 import type { ResolvedManifest, SinkManifest, SourceManifest } from '../../config/manifest.ts'
+import { layoutOf } from '../job/job-layout.ts'
 import { inputsOf } from '../pipeline/graph.ts'
 import type { Graph, GraphNode } from '../pipeline/graph.ts'
+import { exchangeName } from '../pipeline/stages.ts'
+import type { Routing } from '../pipeline/stages.ts'
+import { DEAD_LETTER } from '../task/open-task.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { boundText, typedPath } from './figures.ts'
@@ -33,14 +37,19 @@ export async function plan(io: CliIo, path: string, flags: PlanFlags): Promise<E
   const { job, loaded, definition, stateDir } = await loadTarget(io, path, flags)
   const { manifest } = loaded
   const nodes = rowsOf(definition.graph, manifest, io.workingDir)
+  const stages = stagesOf(definition.graph, manifest)
   if (flags.json === true) {
     const { mode, durability } = manifest
     const commit = commitLimits(manifest, mode)
-    io.out(`${JSON.stringify({ job, mode, durability, commit, stateDir, nodes }, undefined, 2)}\n`)
+    io.out(
+      `${JSON.stringify({ job, mode, durability, commit, stateDir, nodes, stages }, undefined, 2)}\n`,
+    )
     return EXIT.ok
   }
   const state = typedPath(stateDir, io.workingDir)
-  io.out(`${job}   ${manifest.mode}, state in ${state}\n${tableText(nodes)}${warningsText(nodes)}`)
+  io.out(
+    `${job}   ${manifest.mode}, state in ${state}\n${tableText(nodes)}${stagesText(stages)}${warningsText(nodes)}`,
+  )
   return EXIT.ok
 }
 
@@ -139,6 +148,47 @@ function sinkText(sink: SinkManifest, workingDir: string): string {
     case 'console':
       return 'console (not exactly-once)'
   }
+}
+
+/** What runs in tasks of its own. */
+interface PlanStage {
+  readonly stage: string
+  readonly tasks: number
+  /** Operators, sources and sinks in it. */
+  readonly runs: readonly string[]
+  /** Where its records go on. */
+  readonly sendsTo: readonly { readonly stage: string; readonly by: Routing }[]
+}
+
+function stagesOf(graph: Graph, manifest: ResolvedManifest): PlanStage[] {
+  const { stages, exchanges } = layoutOf(graph, manifest).plan
+  const own = new Set(
+    graph.nodes.flatMap((node) =>
+      node.kind === 'source' || node.kind === 'keyed' || node.kind === 'sink' ? [node.name] : [],
+    ),
+  )
+  return stages.map(({ name, tasks, graph: { nodes } }) => ({
+    stage: name,
+    tasks,
+    runs: nodes.map(nameOf).filter((node) => own.has(node)),
+    // What is set aside comes from everywhere.
+    sendsTo: exchanges
+      .filter(({ from, name: exchange }) => from.includes(name) && exchange !== SET_ASIDE)
+      .map(({ to, routing }) => ({ stage: to, by: routing })),
+  }))
+}
+
+const SET_ASIDE = exchangeName(DEAD_LETTER)
+const ROUTING_TEXTS = { key: 'by key', all: 'each to all', one: 'to its only task' } as const
+
+/** Nothing while one task runs all. */
+function stagesText(stages: readonly PlanStage[]): string {
+  if (stages.length === 1) return ''
+  const lines = stages.map(({ stage, tasks, runs, sendsTo }) => {
+    const to = sendsTo.map(({ stage: reader, by }) => ` → ${reader} ${ROUTING_TEXTS[by]}`)
+    return `  stage ${stage}: ${tasks === 1 ? '1 task' : `${tasks} tasks`}: ${runs.join(', ')}${to.join(',')}\n`
+  })
+  return lines.join('')
 }
 
 /** Columns of equal width: number, kind, name, inputs, state, detail. */

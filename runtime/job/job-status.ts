@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Timestamp } from '../../operators/time.ts'
 import { reasonOf, StateError, UnavailableError } from '../errors.ts'
 import { type JobReport, knownTime } from '../metrics/job-report.ts'
-import { openCommitted } from '../state/read-state.ts'
+import { openAllCommitted } from '../state/read-state.ts'
+import type { Counters } from '../task/meta.ts'
 import { askJob } from './control-socket.ts'
 import { holderOf } from './state-lock.ts'
 
@@ -40,26 +41,32 @@ export async function statusOf(stateDir: string): Promise<JobStatus> {
 }
 
 async function stoppedReport(stateDir: string): Promise<StoppedReport> {
-  const { store, job, last } = await openCommitted(stateDir)
+  const tasks = await openAllCommitted(stateDir)
   try {
-    const { records, late, deadLettered, windows } = last.counters
+    const rows = tasks.map(({ last }) => last)
+    const total = (count: keyof Counters): number =>
+      rows.reduce((sum, { counters }) => sum + counters[count], 0)
     return {
-      job: job.job,
-      state: last.finished ? 'finished' : 'stopped',
-      epoch: last.epoch,
-      committedAt: last.clock,
-      records,
-      late,
-      deadLettered,
-      windows,
-      inputs: Object.entries(last.inputs).map(([input, row]) => ({
-        input,
-        records: row.records,
-        watermark: knownTime(row.watermark),
-      })),
+      job: tasks[0]?.job.job ?? '',
+      state: rows.every(({ finished }) => finished) ? 'finished' : 'stopped',
+      epoch: Math.max(...rows.map(({ epoch }) => epoch)),
+      committedAt: Math.max(...rows.map(({ clock }) => clock)),
+      records: total('records'),
+      late: total('late'),
+      deadLettered: total('deadLettered'),
+      windows: total('windows'),
+      inputs: tasks.flatMap(({ job, last }) =>
+        Object.entries(last.inputs)
+          .filter(([input]) => job.sources.includes(input.slice(0, input.lastIndexOf('/'))))
+          .map(([input, row]) => ({
+            input,
+            records: row.records,
+            watermark: knownTime(row.watermark),
+          })),
+      ),
     }
   } finally {
-    await store.close()
+    for (const { store } of tasks) await store.close()
   }
 }
 

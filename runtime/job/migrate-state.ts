@@ -12,6 +12,7 @@ import { nodesOf, sharedName } from '../pipeline/graph.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { taskFolderName } from '../snapshot/restore-snapshot.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
+import { tasksIn } from '../state/read-state.ts'
 import type { Store } from '../state/store.ts'
 import { storedKeys } from '../state/stored-keys.ts'
 import { ActorCache } from '../task/actor-cache.ts'
@@ -61,6 +62,11 @@ export async function migrateState(options: MigrateOptions): Promise<readonly Mi
   if (!existsSync(join(folder, 'data.mdb'))) {
     throw new StateError(
       `${stateDir} holds no state of a job. Run the job first, or name another folder with --state.`,
+    )
+  }
+  if (tasksIn(stateDir).length > 1) {
+    throw new StateError(
+      `${stateDir} is the state of several tasks; bring it together first: run the job once with --set parallelism=1. Nothing was changed.`,
     )
   }
   // Another process would write meanwhile; one that only looks is in nobody's way.

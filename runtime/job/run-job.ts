@@ -1,35 +1,30 @@
 /** The composition root: the one place that picks real implementations for a job and runs it. */
-import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
-import { commitLimits, type ResolvedManifest } from '../../config/manifest.ts'
-import { ConfigError, reasonOf, UnavailableError } from '../errors.ts'
+import type { ResolvedManifest } from '../../config/manifest.ts'
+import { ConfigError, reasonOf, StateError } from '../errors.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
-import { LmdbStore } from '../state/lmdb-store.ts'
-import { FileInput } from '../source/file-source.ts'
-import { SortedFileInput } from '../source/sorted-file-source.ts'
-import type { SourceInput } from '../source/source.ts'
-import type { Sink } from '../sink/sink.ts'
-import { CommitTimes } from '../metrics/commit-times.ts'
-import { type JobReport, knownTime, NO_TASK, reportOfTask } from '../metrics/job-report.ts'
+import { type JobReport, knownTime } from '../metrics/job-report.ts'
 import type { MetricsServer } from '../metrics/metrics-server.ts'
+import { tasksIn } from '../state/read-state.ts'
 import { boundsOf, type SourceBounds } from '../time/bounds.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
-import type { TableKind } from '../task/chain.ts'
-import { Lifecycle, type LifeState } from '../task/lifecycle.ts'
-import { NO_COUNTERS } from '../task/meta.ts'
-import { DEAD_LETTER, openTask, shapeOf, type TaskSource } from '../task/open-task.ts'
-import type { Task } from '../task/task.ts'
+import { LocalLinks } from '../task/exchange-link.ts'
+import { placeOf } from '../task/layout.ts'
+import type { LifeState } from '../task/lifecycle.ts'
+import { DEAD_LETTER, shapeOf } from '../task/open-task.ts'
+import type { TaskEnd } from '../task/task.ts'
 import type { Moment } from '../task/task-parts.ts'
-import { Connections } from './connections.ts'
 import { ControlSocket } from './control-socket.ts'
 import { JobSnapshots, snapshotStoreOf } from './job-snapshots.ts'
-import { eventTimeOf, makeSource } from './make-source.ts'
-import { makeSink, placeOfSink } from './make-sink.ts'
+import { deadLetterOf } from './dead-letter-sink.ts'
+import { layoutOf, tablesOf } from './job-layout.ts'
+import { cutAll } from './cut-tasks.ts'
+import { placeOfSink } from './make-sink.ts'
 import { type RestoreChoice, restoreState } from './restore-state.ts'
-import { deadLetterPath } from './restored-sinks.ts'
 import type { RunContext } from './run-context.ts'
 import { lockState } from './state-lock.ts'
+import { commitsOf, progressOf, reportOf, stateOf, type TaskFacts } from './task-facts.ts'
+import { TaskRun } from './task-run.ts'
 
 export interface RunOptions {
   readonly manifest: ResolvedManifest
@@ -95,9 +90,6 @@ export interface RunningJob {
   kill(): void
 }
 
-/** The folder of a task's store inside the state folder. */
-export const taskFolder = (stateDir: string): string => join(stateDir, 'task-0')
-
 export function startJob(options: RunOptions): RunningJob {
   const run = new JobRun(options)
   return {
@@ -113,38 +105,36 @@ class JobRun {
   readonly #options: RunOptions
   readonly #context: RunContext
   readonly #stop = new AbortController()
-  readonly #lifecycle: Lifecycle
+  readonly #tasks: readonly TaskRun[]
   readonly #snapshots: JobSnapshots
-  readonly #commits = new CommitTimes()
-  /** What is still to be dropped from the state: by the first opening, for the next finds nothing left. */
-  #toDrop: readonly string[] | undefined
-  #connections: Connections | undefined
-  #inputs: readonly SourceInput[] = []
-  /** Records of earlier runs on this state; undefined until the task is open for the first time. */
-  #recordsBefore: number | undefined
 
   constructor(options: RunOptions) {
-    const { mode, overwrite, log, clock = systemClock, manifest, stateDir } = options
+    const { mode, overwrite, log, clock = systemClock, manifest, stateDir, definition } = options
     this.#options = options
-    this.#toDrop = options.dropState
     this.#context = { mode, overwrite, log, clock, stop: this.#stop.signal }
-    this.#lifecycle = new Lifecycle({
-      open: () => this.#openTask(),
-      restart: manifest.restart,
-      clock,
-      onRestart: (error, delayMs, attempt) =>
-        log.warn(
-          { attempt, delayMs },
-          `the job failed and starts again from its last durable epoch: ${reasonOf(error)}`,
-        ),
-    })
+    const layout = layoutOf(definition.graph, manifest)
+    const links = new LocalLinks()
+    this.#tasks = layout.tasks.map(
+      (laid) =>
+        new TaskRun({
+          manifest,
+          definition,
+          stateDir,
+          laid,
+          place: placeOf(layout, laid, links),
+          context: this.#context,
+          dropState: options.dropState,
+          logged: (task, store) => this.#snapshots.logged(task, store),
+          ...(options.onMoment !== undefined && { onMoment: options.onMoment }),
+        }),
+    )
     this.#snapshots = new JobSnapshots({
       manifest,
       job: this.#job,
       stateDir,
       context: this.#context,
-      cut: async () => [{ task: '0', ...(await this.#running().cut()) }],
-      isRunning: () => this.#lifecycle.state === 'running',
+      cut: () => cutAll(this.#tasks, layout, links),
+      isRunning: () => this.#state === 'running',
     })
   }
 
@@ -159,31 +149,53 @@ class JobRun {
       // First what can be refused at once: an address that is taken.
       metrics = await this.#openMetrics()
       await this.#restore()
+      refuseOtherLayout(stateDir, this.#tasks.length)
+      this.#refuseDrops()
       control = await this.#openControl()
       this.#snapshots.start()
-      const end = await this.#lifecycle.run()
+      const ends = await this.#runTasks()
+      const tasks = this.#facts
       return {
-        ...this.progress(),
+        ...progressOf(tasks),
         elapsedMs: clock.monotonic() - startedAt,
         outputs: this.#outputs(),
         deadLetterWhere: this.#deadLetterWhere(),
         stateDir,
-        finished: end === 'finished',
-        alreadyFinished: this.#lifecycle.task?.wasFinished ?? false,
-        bounds: boundsOf(this.#lifecycle.task?.ingests ?? []),
+        finished: ends.every((end) => end === 'finished'),
+        alreadyFinished: tasks.every(({ wasFinished }) => wasFinished),
+        bounds: boundsOf(tasks.flatMap(({ lateness }) => lateness)),
       }
     } finally {
       await this.#snapshots.stop()
       await control?.close()
       await metrics?.close()
-      await this.#connections?.close()
       unlock()
     }
   }
 
   stop(): void {
     this.#stop.abort()
-    this.#lifecycle.stop()
+    for (const task of this.#tasks) task.stop()
+  }
+
+  /** Runs all tasks to their end. @throws what ended the first that failed, once the others have stopped. */
+  async #runTasks(): Promise<TaskEnd[]> {
+    const running = this.#tasks.map((task) => task.run())
+    try {
+      return await Promise.all(running)
+    } catch (error) {
+      this.stop()
+      await Promise.allSettled(running)
+      throw error
+    }
+  }
+
+  get #facts(): TaskFacts[] {
+    return this.#tasks.map(({ facts }) => facts)
+  }
+
+  get #state(): LifeState {
+    return stateOf(this.#facts.map(({ state }) => state))
   }
 
   /** The name the job goes by. */
@@ -192,38 +204,33 @@ class JobRun {
     return manifest.name ?? definition.name
   }
 
-  /** @throws UnavailableError while it is opened, backs off or ends. */
-  #running(): Task {
-    const { task, state } = this.#lifecycle
-    if (task !== undefined && state === 'running') return task
-    throw new UnavailableError(`the job is not running now but ${state}; try again`)
-  }
-
   async #restore(): Promise<void> {
     const { manifest, definition, stateDir, restore = {} } = this.#options
     const { graph } = definition
-    const sinks = nodesOf(graph, 'sink').map(({ name }) => ({
-      name,
-      section: manifest.sinks.get(name),
-    }))
-    const tables = new Map<string, TableKind>()
-    for (const { name, section } of sinks) {
-      if (section?.kind === 'table') tables.set(name, section.per)
-    }
+    const tables = tablesOf(graph, manifest)
+    const sinks = nodesOf(graph, 'sink').map(({ name }) => name)
     await restoreState({
       choice: restore,
       manifest,
       job: this.#job,
       shape: shapeOf(graph, {
         tables,
-        sinks: sinks.map(({ name }) => name).filter((name) => !tables.has(name)),
+        sinks: sinks.filter((name) => !tables.has(name)),
         sources: nodesOf(graph, 'source').map(({ name }) => name),
-        ...(this.#toDrop !== undefined && { dropped: this.#toDrop }),
+        ...(this.#options.dropState !== undefined && { dropped: this.#options.dropState }),
       }),
       store: snapshotStoreOf(manifest),
       stateDir,
       context: this.#context,
     })
+  }
+
+  /** @throws ConfigError when several tasks would have to agree on what is dropped. */
+  #refuseDrops(): void {
+    if (this.#options.dropState === undefined || this.#tasks.length === 1) return
+    throw new ConfigError(
+      `--drop-state works with parallelism 1: run the job once with --set parallelism=1 and --drop-state, then as it was. Nothing was changed.`,
+    )
   }
 
   /** A job that cannot be asked runs all the same. */
@@ -254,18 +261,17 @@ class JobRun {
       () => this.#report(),
       () => clock.now(),
     )
-    const state = (): LifeState => this.#lifecycle.state
+    const state = (): LifeState => this.#state
     const server = await Server.open({ ...metrics, page, state })
-    this.#commits.observer = page.observe
+    for (const { commits } of this.#tasks) commits.observer = page.observe
     log.info({ port: server.port }, `metrics on http://${metrics.host}:${server.port}/metrics`)
     return server
   }
 
   #report(): JobReport {
+    const tasks = this.#facts
     const { records, results, late, deadLettered, windows, epoch, watermark, state, restarts } =
-      this.progress()
-    const task = this.#lifecycle.task
-    const parts = task === undefined ? NO_TASK : reportOfTask(task, this.#context.clock.now())
+      progressOf(tasks)
     return {
       job: this.#job,
       mode: this.#options.mode,
@@ -278,159 +284,44 @@ class JobRun {
       deadLettered,
       windows,
       restarts,
-      commits: this.#commits.summary,
-      ...parts,
+      commits: commitsOf(tasks),
+      ...reportOf(tasks),
       snapshots: this.#snapshots.status,
     }
   }
 
   progress(): JobProgress {
-    const task = this.#lifecycle.task
-    const counters = task?.countersNow() ?? NO_COUNTERS
-    const files = this.#inputs.filter(
-      (input) => input instanceof FileInput || input instanceof SortedFileInput,
-    )
-    const totals = files.map((file) => file.bytesTotal)
-    const isKnown =
-      files.length > 0 && files.length === this.#inputs.length && !totals.includes(undefined)
-    return {
-      ...counters,
-      recordsRead: counters.records - (this.#recordsBefore ?? 0),
-      results:
-        task === undefined
-          ? 0
-          : sum(task.outboxes.filter(({ name }) => name !== DEAD_LETTER).map(({ count }) => count)),
-      epoch: task?.epoch ?? 0,
-      watermark: task?.watermark ?? Number.NEGATIVE_INFINITY,
-      bytesRead: sum(files.map((file) => file.bytesRead)),
-      bytesTotal: isKnown ? sum(totals.map((total) => total ?? 0)) : undefined,
-      state: this.#lifecycle.state,
-      restarts: this.#lifecycle.restarts,
-    }
+    return progressOf(this.#facts)
   }
 
-  async #openTask(): Promise<Task> {
-    const { manifest, definition, stateDir, overwrite, onMoment } = this.#options
-    const { clock, log, stop } = this.#context
-    await this.#connections?.close()
-    const connections = new Connections(clock, (message) => log.warn({}, message), stop)
-    this.#connections = connections
-    const { limits, cache, operators } = manifest
-    const onErrors = new Map(
-      [...nodesOf(definition.graph, 'step'), ...nodesOf(definition.graph, 'keyed')].map((node) => [
-        node.name,
-        node.onError,
-      ]),
-    )
-    const sources = await this.#makeSources(connections)
-    const { sinks, tables } = await this.#makeSinks(connections)
-    const task = await openTask({
-      graph: definition.graph,
-      store: this.#snapshots.logged('0', new LmdbStore(taskFolder(stateDir))),
-      clock,
-      newRun: randomUUID,
-      sources,
-      sinks,
-      tables,
-      deadLetter: await makeSink(this.#deadLetter, connections, {
-        ...this.#context,
-        // The default file lies in the state folder and belongs to the state; one that a user named does not.
-        overwrite: overwrite || manifest.deadLetter === undefined,
-      }),
-      policyOf: (operator) => operators.get(operator)?.onError ?? onErrors.get(operator) ?? 'fail',
-      cache,
-      commit: commitLimits(manifest, this.#context.mode),
-      outboxBytesMax: limits.outboxBytesMax,
-      onRetry: (message) => log.warn({}, message),
-      stop,
-      ...(this.#toDrop !== undefined && { dropped: this.#toDrop }),
-      onCommit: (timing) => this.#commits.note(timing),
-      ...(onMoment !== undefined && { onMoment }),
-    })
-    if (this.#toDrop !== undefined) {
-      log.warn({ dropped: this.#toDrop, rows: task.droppedRows }, 'parts of the state were dropped')
-      this.#toDrop = undefined
-    }
-    this.#recordsBefore ??= task.countersNow().records
-    return task
-  }
-
-  async #makeSources(connections: Connections): Promise<Map<string, TaskSource>> {
-    const { manifest, definition } = this.#options
-    const sources = new Map<string, TaskSource>()
-    const all: SourceInput[] = []
-    for (const { name, schema, time, watermarks } of nodesOf(definition.graph, 'source')) {
-      const section = manifest.sources.get(name)
-      if (section === undefined) throw missing('source', name)
-      const eventTime = eventTimeOf(section, { time, watermarks, mode: this.#context.mode })
-      const source = await makeSource({
-        name,
-        source: section,
-        manifest,
-        connections,
-        context: this.#context,
-        schema,
-        eventTime,
-        stateDir: this.#options.stateDir,
-      })
-      const remembering = {
-        inputs: async () => {
-          const inputs = await source.inputs()
-          all.push(...inputs)
-          return inputs
-        },
-      }
-      sources.set(name, { source: remembering, eventTime })
-    }
-    this.#inputs = all
-    return sources
-  }
-
-  async #makeSinks(
-    connections: Connections,
-  ): Promise<{ sinks: Map<string, Sink>; tables: Map<string, TableKind> }> {
-    const { manifest, definition } = this.#options
-    const sinks = new Map<string, Sink>()
-    const tables = new Map<string, TableKind>()
-    for (const { name } of nodesOf(definition.graph, 'sink')) {
-      const section = manifest.sinks.get(name)
-      if (section === undefined) throw missing('sink', name)
-      if (section.kind === 'table') tables.set(name, section.per)
-      else sinks.set(name, await makeSink(section, connections, this.#context))
-    }
-    return { sinks, tables }
-  }
-
-  get #deadLetter() {
-    const path = deadLetterPath(this.#options.stateDir)
-    return (
-      this.#options.manifest.deadLetter ?? { kind: 'file' as const, path, format: 'jsonl' as const }
-    )
+  /** Results made by sink. */
+  #made(name: string): number {
+    const outputs = reportOf(this.#facts).outputs.filter(({ sink }) => sink === name)
+    return outputs.reduce((sum, { results }) => sum + results, 0)
   }
 
   #outputs(): JobSummary['outputs'] {
     const { manifest, stateDir } = this.#options
-    const outboxes = this.#lifecycle.task?.outboxes ?? []
     return [...manifest.sinks].map(([sink, section]) => ({
       sink,
       where: placeOfSink(section, stateDir),
-      records: outboxes.find(({ name }) => name === sink)?.count ?? 0,
+      records: this.#made(sink),
     }))
   }
 
   #deadLetterWhere(): string | undefined {
-    const box = this.#lifecycle.task?.outboxes.find(({ name }) => name === DEAD_LETTER)
-    return box === undefined || box.count === 0
+    const { manifest, stateDir } = this.#options
+    return this.#made(DEAD_LETTER) === 0
       ? undefined
-      : placeOfSink(this.#deadLetter, this.#options.stateDir)
+      : placeOfSink(deadLetterOf(manifest, stateDir), stateDir)
   }
 }
 
-const sum = (numbers: readonly number[]): number =>
-  numbers.reduce((total, number) => total + number, 0)
-
-function missing(what: 'source' | 'sink', name: string): ConfigError {
-  return new ConfigError(
-    `the job has a ${what} '${name}' and the manifest has none of that name; add ${what}s.${name}`,
+/** @throws StateError before any store of another layout is touched. */
+function refuseOtherLayout(stateDir: string, tasks: number): void {
+  const stored = tasksIn(stateDir).length
+  if (stored === 0 || stored === tasks) return
+  throw new StateError(
+    `the state in ${stateDir} is of ${stored} tasks, and the job has ${tasks} with this parallelism. Nothing was changed. Run it with the parallelism it had, or name another folder with --state.`,
   )
 }

@@ -6,6 +6,7 @@ import { holdsState, taskFolderName } from '../snapshot/restore-snapshot.ts'
 import type { SnapshotManifest } from '../snapshot/snapshot.ts'
 import type { TaskCut } from '../snapshot/take-snapshot.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
+import { tasksIn } from '../state/read-state.ts'
 import { syncPath } from '../state/sync-path.ts'
 import { readEpochRow } from '../task/meta.ts'
 import { JobSnapshots } from './job-snapshots.ts'
@@ -29,31 +30,35 @@ export async function snapshotStopped(
     if (!(await holdsState(stateDir))) {
       throw new StateError(`${stateDir} holds no state. Run the job first.`)
     }
-    const folder = join(stateDir, taskFolderName('0'))
-    const store = new LmdbStore(folder)
+    const stores = tasksIn(stateDir).map((task) => {
+      const folder = join(stateDir, taskFolderName(task))
+      return { task, folder, store: new LmdbStore(folder) }
+    })
     try {
       // What a killed process has committed last may not be on the disk yet.
-      await syncPath(join(folder, 'data.mdb'))
+      for (const { folder } of stores) await syncPath(join(folder, 'data.mdb'))
       const snapshots = new JobSnapshots({
         ...options,
-        cut: () => cutOf(store),
+        cut: () => Promise.resolve(stores.map(cutOf)),
         isRunning: () => false,
       })
-      const logged = snapshots.logged('0', store)
+      const logged = stores.map(({ task, store }) => snapshots.logged(task, store))
       const taken = await snapshots.take()
       // The next one may stand on it.
-      await logged.commit(() => undefined)
-      await logged.flushed()
+      for (const store of logged) {
+        await store.commit(() => undefined)
+        await store.flushed()
+      }
       return taken
     } finally {
-      await store.close()
+      for (const { store } of stores) await store.close()
     }
   } finally {
     unlock()
   }
 }
 
-async function cutOf(store: LmdbStore): Promise<readonly TaskCut[]> {
+function cutOf({ task, store }: { readonly task: string; readonly store: LmdbStore }): TaskCut {
   const view = store.view()
-  return await Promise.resolve([{ task: '0', epoch: readEpochRow(view)?.epoch ?? 0, view }])
+  return { task, epoch: readEpochRow(view)?.epoch ?? 0, view }
 }

@@ -74,7 +74,7 @@ export const NO_TASK: TaskReport = { inputs: [], outputs: [], operators: [] }
 /** @param now the clock's time, from which lags are measured. */
 export function reportOfTask(task: Task, now: Timestamp): TaskReport {
   return {
-    inputs: task.ingests.map(({ input, source, watermark: { holder }, status, lateness }) => {
+    inputs: task.sources.map(({ input, source, watermark: { holder }, status, lateness }) => {
       const watermark = knownTime(holder.value)
       const { refused = {}, waitsFor } = status.row(holder.idle)
       return {

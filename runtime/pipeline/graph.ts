@@ -82,6 +82,10 @@ export function sourcesOf(graph: Graph, id: NodeId): readonly string[] {
   return inputsOf(node).flatMap((input) => sourcesOf(graph, input))
 }
 
+/** Whether a node gives records their key. */
+export const keysRecords = (node: GraphNode): boolean =>
+  node.kind === 'step' && (node.label === 'keyBy' || node.label === 'windowAll')
+
 /** The nodes a node reads from. */
 export function inputsOf(node: GraphNode): readonly NodeId[] {
   switch (node.kind) {

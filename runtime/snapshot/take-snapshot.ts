@@ -53,11 +53,15 @@ export interface TakeOptions {
   readonly signal?: AbortSignal
 }
 
+/** The epochs of all tasks together: what comes later has more. */
+export const epochOf = (cuts: readonly TaskCut[]): number =>
+  cuts.reduce((sum, { epoch }) => sum + epoch, 0)
+
 /** The id that a snapshot of these cuts has. */
 export function idOfCuts(job: string, cuts: readonly TaskCut[]): string {
-  const { view, epoch, state } = firstOf(cuts)
+  const { view, state } = firstOf(cuts)
   const { generation } = readLineage(view)
-  return snapshotId({ job, stateCreatedAt: state.createdAt, generation, epoch })
+  return snapshotId({ job, stateCreatedAt: state.createdAt, generation, epoch: epochOf(cuts) })
 }
 
 function firstOf(cuts: readonly TaskCut[]): TaskCut & { readonly state: JobRow } {

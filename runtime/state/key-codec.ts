@@ -64,6 +64,11 @@ export function keyGroup(encoded: Uint8Array): number {
   return (hash >>> 0) % KEY_GROUPS
 }
 
+/** Which of so many tasks a key belongs to: each has a run of neighbouring key groups. */
+export function partitionOf(key: Key, tasks: number): number {
+  return Math.floor((keyGroup(encodeKey(key)) * tasks) / KEY_GROUPS)
+}
+
 /** Eight bytes that compare as the numbers do; -0 is written as 0. */
 export function writeSortableNumber(target: Buffer, number: number, offset: number): void {
   target.writeDoubleBE(number === 0 ? 0 : number, offset)

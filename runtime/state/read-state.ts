@@ -2,10 +2,10 @@
  * Reads the state of a job beside the process that writes it, or when none does. What it answers is
  * durable: the data file is synced before anything that was read from it is told.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Key } from '../../operators/operator.ts'
-import { StateError } from '../errors.ts'
+import { invariant, StateError } from '../errors.ts'
 import { type EpochRow, readEpochRow, readJobRow, type JobRow } from '../task/meta.ts'
 import { boundsOf, type SourceBounds } from '../time/bounds.ts'
 import { LmdbStore } from './lmdb-store.ts'
@@ -48,16 +48,36 @@ export interface CommittedState {
 
 /** @param stateDir the job's state folder. @throws StateError when it holds no state. */
 export async function openStateReader(stateDir: string): Promise<StateReader> {
-  const { store, job, last, sync } = await openCommitted(stateDir)
-  return new LmdbStateReader(store, job, last, sync)
+  return new JobStateReader((await openAllCommitted(stateDir)).map((task) => new TaskReader(task)))
 }
 
 /**
- * The store of a job, to be read only and closed by who asked.
+ * The stores of all tasks of a job, to be read only and closed by who asked.
  * @throws StateError when the folder holds no state.
  */
-export async function openCommitted(stateDir: string): Promise<CommittedState> {
-  const folder = join(stateDir, 'task-0')
+export async function openAllCommitted(stateDir: string): Promise<CommittedState[]> {
+  const [first = '0', ...others] = tasksIn(stateDir)
+  const opened = [await openCommitted(stateDir, first)]
+  try {
+    for (const task of others) opened.push(await openCommitted(stateDir, task))
+  } catch (error) {
+    for (const { store } of opened) await store.close()
+    throw error
+  }
+  return opened
+}
+
+/** The names of the tasks whose stores a state folder has, in their order. */
+export function tasksIn(stateDir: string): string[] {
+  if (!existsSync(stateDir)) return []
+  return readdirSync(stateDir)
+    .filter((name) => /^task-\d+$/.test(name))
+    .map((name) => name.slice('task-'.length))
+    .toSorted((a, b) => Number(a) - Number(b))
+}
+
+async function openCommitted(stateDir: string, task: string): Promise<CommittedState> {
+  const folder = join(stateDir, `task-${task}`)
   const file = join(folder, 'data.mdb')
   if (!existsSync(file)) {
     throw new StateError(
@@ -77,31 +97,80 @@ export async function openCommitted(stateDir: string): Promise<CommittedState> {
   return { store, job, last, sync }
 }
 
-class LmdbStateReader implements StateReader {
-  readonly epoch: number
-  readonly job: string
-  readonly bounds: readonly SourceBounds[]
-  readonly #store: Store
-  readonly #row: JobRow
-  readonly #sync: () => Promise<void>
+/** All tasks of a job together: a key of an operator is in one of them. */
+class JobStateReader implements StateReader {
+  readonly #tasks: readonly TaskReader[]
 
-  constructor(store: Store, row: JobRow, last: EpochRow, sync: () => Promise<void>) {
-    this.#store = store
-    this.#row = row
-    this.job = row.job
-    this.epoch = last.epoch
-    this.bounds = boundsOf(
-      Object.entries(last.inputs).map(([id, { records, lateness }]) => ({
+  constructor(tasks: readonly TaskReader[]) {
+    this.#tasks = tasks
+  }
+
+  get epoch(): number {
+    return Math.max(...this.#tasks.map(({ last }) => last.epoch))
+  }
+
+  get job(): string {
+    return this.#tasks[0]?.row.job ?? ''
+  }
+
+  get bounds(): readonly SourceBounds[] {
+    const inputs = this.#tasks.flatMap(({ row, last }) =>
+      Object.entries(last.inputs).map(([id, input]) => ({
         // An input's id is its source's name and the number of the partition.
         source: id.slice(0, id.lastIndexOf('/')),
-        lateness: { records, row: lateness },
+        sources: row.sources,
+        lateness: { records: input.records, row: input.lateness },
       })),
     )
-    this.#sync = sync
+    return boundsOf(inputs.filter(({ source, sources }) => sources.includes(source)))
   }
 
   operators(): readonly string[] {
-    return Object.keys(this.#row.operators)
+    return [...new Set(this.#tasks.flatMap(({ row }) => Object.keys(row.operators)))]
+  }
+
+  async get(operator: string, key: Key): Promise<StateEntry | undefined> {
+    for (const task of this.#with(operator)) {
+      const entry = await task.get(operator, key)
+      if (entry !== undefined) return entry
+    }
+    return undefined
+  }
+
+  async *scan(operator: string, { limit }: { readonly limit: number }): AsyncIterable<StateEntry> {
+    let left = limit
+    for (const task of this.#with(operator)) {
+      for await (const entry of task.scan(operator)) {
+        if (left-- <= 0) return
+        yield entry
+      }
+    }
+  }
+
+  #with(operator: string): readonly TaskReader[] {
+    const tasks = this.#tasks.filter(({ row }) => Object.hasOwn(row.operators, operator))
+    if (tasks.length > 0) return tasks
+    throw new StateError(
+      `the state of '${this.job}' has no operator or table '${operator}'; it has ${this.operators().join(', ') || 'none'}`,
+    )
+  }
+
+  async close(): Promise<void> {
+    for (const task of this.#tasks) await task.close()
+  }
+}
+
+class TaskReader {
+  readonly row: JobRow
+  readonly last: EpochRow
+  readonly #store: Store
+  readonly #sync: () => Promise<void>
+
+  constructor({ store, job, last, sync }: CommittedState) {
+    this.#store = store
+    this.row = job
+    this.last = last
+    this.#sync = sync
   }
 
   async get(operator: string, key: Key): Promise<StateEntry | undefined> {
@@ -110,24 +179,19 @@ class LmdbStateReader implements StateReader {
     return entry
   }
 
-  async *scan(operator: string, { limit }: { readonly limit: number }): AsyncIterable<StateEntry> {
-    let left = limit
+  async *scan(operator: string): AsyncIterable<StateEntry> {
     for (const key of storedKeys(this.#store, this.#operator(operator))) {
-      if (left === 0) return
       const entry = this.#entry(operator, key)
       if (entry === undefined) continue
-      left -= 1
       await this.#sync()
       yield entry
     }
   }
 
   #operator(name: string): JobRow['operators'][string] {
-    const row = this.#row.operators[name]
-    if (row !== undefined) return row
-    throw new StateError(
-      `the state of '${this.job}' has no operator or table '${name}'; it has ${this.operators().join(', ') || 'none'}`,
-    )
+    const row = this.row.operators[name]
+    invariant(row !== undefined, `only tasks that have '${name}' are asked for it`)
+    return row
   }
 
   #entry(operator: string, key: Key): StateEntry | undefined {

@@ -15,13 +15,13 @@ import {
   type NodeOf,
   nodesOf,
   sharedName,
-  sourcesOf,
 } from '../pipeline/graph.ts'
 import type { Store } from '../state/store.ts'
 import { type Horizon, TimedOperator } from '../time/horizon.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 import { WatermarkHolder } from '../time/watermark.ts'
 import { ActorCache, type CacheLimits } from './actor-cache.ts'
+import type { ExchangeOutput } from './exchange-output.ts'
 import type { FailureDesk } from './failure-desk.ts'
 import type { JobRow } from './meta.ts'
 import type { Host } from './host.ts'
@@ -84,20 +84,6 @@ function shapeOf({ version, cells, upcasters }: StateSpec): OperatorShape {
   }
 }
 
-/** The sources of what is broadcast. */
-export function broadcastSources(
-  graph: Graph,
-  operators: ReadonlyMap<string, AnyOperator>,
-): ReadonlySet<string> {
-  const names = nodesOf(graph, 'keyed').flatMap((node) => {
-    const operator = operators.get(node.name)
-    if (operator === undefined || 'kind' in operator || operator.shared === undefined) return []
-    const input = node.inputs[operator.shared.input]
-    return input === undefined ? [] : sourcesOf(graph, input)
-  })
-  return new Set(names)
-}
-
 export interface ChainOptions {
   readonly graph: Graph
   readonly operators: ReadonlyMap<string, AnyOperator>
@@ -106,6 +92,8 @@ export interface ChainOptions {
   /** The newest epoch in the store; 0 in a fresh state. */
   readonly lastEpoch: number
   readonly outboxes: ReadonlyMap<string, Outbox>
+  /** What leads to other tasks, by the name of its sink in the graph. */
+  readonly exchanges: ReadonlyMap<string, ExchangeOutput>
   readonly sourceWatermarks: ReadonlyMap<string, WatermarkHolder>
   readonly horizon: Horizon
   readonly cache: CacheLimits
@@ -206,6 +194,8 @@ class ChainBuilder {
   }
 
   #sinkOf(node: NodeOf<'sink'>): Push {
+    const exchange = this.#options.exchanges.get(node.name)
+    if (exchange !== undefined) return this.#intoExchange(node, exchange)
     const outbox = this.#options.outboxes.get(node.name)
     if (outbox !== undefined) return this.#intoOutbox(node.name, outbox)
     // A sink without an outbox is a table: an operator of this task.
@@ -225,6 +215,18 @@ class ChainBuilder {
         outbox.push(value, time, key)
       } catch (error) {
         throw failures.unwritable(sink, error, key)
+      }
+    }
+  }
+
+  #intoExchange(node: NodeOf<'sink'>, exchange: ExchangeOutput): Push {
+    const { failures } = this.#options
+    exchange.follow(this.#times.before(node))
+    return (value, time, key) => {
+      try {
+        exchange.push(value, time, key)
+      } catch (error) {
+        throw failures.untravelled(node.name, error, key)
       }
     }
   }

@@ -1,7 +1,7 @@
 /** What is set aside, with its reason, its place and its original bytes (I6). */
 import type { Key } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
-import type { SourceBatch } from '../source/source.ts'
+import type { CurrentRecord } from './task-input.ts'
 
 export interface DeadLetter {
   readonly reason: string
@@ -22,7 +22,7 @@ export interface DeadLetter {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The original bytes of a record, readable where they can be. */
-export function originalOf(batch: SourceBatch, index: number): Pick<DeadLetter, 'text' | 'base64'> {
+export function originalOf({ batch, index }: CurrentRecord): Pick<DeadLetter, 'text' | 'base64'> {
   const bytes = batch.bytesOf(index)
   try {
     return { text: utf8.decode(bytes) }

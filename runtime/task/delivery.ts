@@ -14,6 +14,22 @@ const BACKOFF_MS_MAX = 5_000
 /** The moments of a delivery, for those who watch or disturb it. */
 export type DeliveryMoment = 'sent' | 'acknowledged'
 
+/** Hands durable rows of an outbox to where they go. */
+export interface Handover {
+  readonly outbox: Outbox
+  /** A sink outside, or another task of the job. */
+  readonly to: 'sink' | 'task'
+  /** What ended it for good. */
+  readonly failure: Error | undefined
+  /** Prepares the destination; what it says is committed before `start`. */
+  openSink(): Promise<void>
+  start(): void
+  /** Says how far is durable: what lies within may leave (I3). */
+  announce(durableEpoch: number): void
+  /** Stops after what is in flight. */
+  stop(): Promise<void>
+}
+
 export interface DeliveryOptions {
   readonly outbox: Outbox
   readonly owner: SinkOwner
@@ -26,7 +42,8 @@ export interface DeliveryOptions {
   readonly onProgress: () => void
 }
 
-export class Delivery {
+export class Delivery implements Handover {
+  readonly to = 'sink'
   readonly #options: DeliveryOptions
   readonly #stopped = new AbortController()
   #durableEpoch = 0

@@ -54,6 +54,18 @@ export class FailureDesk {
     )
   }
 
+  /** The error for a value that cannot go to another task. */
+  untravelled(exchange: string, error: unknown, key: Key | undefined): UserCodeError {
+    const position = this.#options.place()
+    const named = key === undefined ? undefined : JSON.stringify(key)
+    const reader = exchange.slice(exchange.indexOf(':') + 1)
+    return new UserCodeError(
+      `a value at ${position} cannot travel to the task of '${reader}': ${reasonOf(error)}. Hand on plain data before it, or run the job with parallelism 1.`,
+      { operator: reader, key: named, position },
+      { cause: error },
+    )
+  }
+
   #fatal(operator: string, { error, key }: Failure): UserCodeError {
     const place = this.#options.place()
     const named = key === undefined ? undefined : JSON.stringify(key)

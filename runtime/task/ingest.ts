@@ -18,6 +18,7 @@ import type { Horizon } from '../time/horizon.ts'
 import type { LatenessRow } from '../time/lateness.ts'
 import { type Refusal, StatusNotes } from './input-status.ts'
 import type { InputRow } from './meta.ts'
+import type { TaskInput } from './task-input.ts'
 
 export interface IngestOptions {
   /** Name of the source. */
@@ -39,7 +40,8 @@ export interface IngestOptions {
   readonly onRead: () => void
 }
 
-export class Ingest {
+export class Ingest implements TaskInput {
+  readonly from = 'sources'
   readonly source: string
   readonly input: SourceInput
   readonly watermark: InputWatermark
@@ -103,6 +105,10 @@ export class Ingest {
     return this.#options.first === true && this.input.isBounded === true
   }
 
+  get isBounded(): boolean {
+    return this.input.isBounded === true
+  }
+
   get idleAfterMs(): number {
     return this.#options.eventTime.idleAfterMs
   }
@@ -148,6 +154,9 @@ export class Ingest {
       status: this.status.row(this.watermark.holder.idle),
     }
   }
+
+  /** Sources keep what was read for as long as they please. */
+  onDurable(): void {}
 
   /** The batch and the index of the record being worked on, if one is. */
   get current(): { readonly batch: SourceBatch; readonly index: number } | undefined {

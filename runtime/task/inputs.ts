@@ -8,8 +8,8 @@
  */
 import type { Clock } from '../time/clock.ts'
 import { Drift } from './drift.ts'
-import type { Ingest } from './ingest.ts'
 import type { WaitsFor } from './input-status.ts'
+import type { TaskInput } from './task-input.ts'
 
 /** A longer stretch without a look at the inputs is the task's silence, and not theirs (N1). */
 const UNHEARD_MS_MAX = 1_000
@@ -17,17 +17,17 @@ const UNHEARD_MS_MAX = 1_000
 const PERIOD_MS = 200
 
 export class Inputs {
-  readonly #ingests: readonly Ingest[]
+  readonly #ingests: readonly TaskInput[]
   readonly #clock: Clock
-  readonly #drift: Drift<Ingest>
+  readonly #drift: Drift<TaskInput>
   /** Until when, by the clock's monotonic time, the inputs were listened to. */
   #heardAt = 0
   /** When the clock moved time last. */
   #periodAt = 0
   /** Inputs that the last round did not read, since they are ahead. */
-  readonly #paused = new Set<Ingest>()
+  readonly #paused = new Set<TaskInput>()
 
-  constructor(ingests: readonly Ingest[], clock: Clock) {
+  constructor(ingests: readonly TaskInput[], clock: Clock) {
     this.#ingests = ingests
     this.#clock = clock
     this.#drift = new Drift(ingests)
@@ -58,7 +58,7 @@ export class Inputs {
       ({ comesFirst, ended, isFinished }) => comesFirst && !ended && !isFinished,
     )
     // Who waits until others were read is not waited for.
-    const isRead = ({ ended, comesFirst }: Ingest): boolean =>
+    const isRead = ({ ended, comesFirst }: TaskInput): boolean =>
       !ended && (comesFirst || !somebodyIsFirst)
     this.#drift.measure((ingest) => isRead(ingest) && !isSilent(ingest, now))
     let taken = false
@@ -81,7 +81,7 @@ export class Inputs {
    * It is ahead of others, or others come first. A batch that was begun is finished: an epoch cannot end
    * in its middle.
    */
-  #isPaused(ingest: Ingest, somebodyIsFirst: boolean): boolean {
+  #isPaused(ingest: TaskInput, somebodyIsFirst: boolean): boolean {
     const mustWait = this.#drift.isAhead(ingest) || (somebodyIsFirst && !ingest.comesFirst)
     if (ingest.isMidBatch || !mustWait) {
       this.#paused.delete(ingest)
@@ -94,7 +94,7 @@ export class Inputs {
   }
 
   /** Behind whom an input waits, for people. */
-  #whoIsAwaited(ingest: Ingest): WaitsFor | undefined {
+  #whoIsAwaited(ingest: TaskInput): WaitsFor | undefined {
     const isAhead = this.#drift.isAhead(ingest)
     const awaited = isAhead
       ? this.#drift.slowestOf(ingest)
@@ -215,5 +215,5 @@ export class Inputs {
   }
 }
 
-const isSilent = ({ silentSince, idleAfterMs }: Ingest, now: number): boolean =>
+const isSilent = ({ silentSince, idleAfterMs }: TaskInput, now: number): boolean =>
   now - silentSince >= idleAfterMs

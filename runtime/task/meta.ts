@@ -22,6 +22,16 @@ export interface JobRow {
   readonly sources: readonly string[]
   /** Numbers of operators and destinations that are no longer wanted, and whose rows are being removed. */
   readonly dropped?: DroppedNumbers
+  /** Where several tasks run the job: which of them this is. */
+  readonly place?: PlaceRow
+}
+
+export interface PlaceRow {
+  readonly parallelism: number
+  readonly stage: string
+  /** Its number among the tasks of its stage, and how many those are. */
+  readonly partition: number
+  readonly tasks: number
 }
 
 export interface DroppedNumbers {
@@ -58,6 +68,8 @@ export interface InputRow extends InputTimeRow {
   /** Records taken in since the state was created. */
   readonly records: number
   readonly status?: InputStatus
+  /** Nothing comes behind the position any more, as the task that sends has said. */
+  readonly ended?: true
 }
 
 export interface Counters {

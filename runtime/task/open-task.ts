@@ -1,6 +1,7 @@
 /** Puts a task together from a job's graph, a store, sources and sinks. Real and simulated runs do it here. */
 import type { Key } from '../../operators/operator.ts'
 import { type Graph, nodesOf } from '../pipeline/graph.ts'
+import { broadcastSources, exchangeName, type Routing } from '../pipeline/stages.ts'
 import type { Source } from '../source/source.ts'
 import type { Sink } from '../sink/sink.ts'
 import type { Store } from '../state/store.ts'
@@ -9,26 +10,63 @@ import type { EventTimeOptions } from '../time/event-time.ts'
 import { Horizon } from '../time/horizon.ts'
 import { slowestOf, type WatermarkHolder } from '../time/watermark.ts'
 import type { CacheLimits } from './actor-cache.ts'
-import {
-  broadcastSources,
-  buildChain,
-  keyedOperators,
-  operatorShapes,
-  type TableKind,
-} from './chain.ts'
+import { buildChain, keyedOperators, operatorShapes, type TableKind } from './chain.ts'
 import { type DeadLetter, originalOf } from './dead-letter.ts'
-import { Delivery } from './delivery.ts'
+import { Delivery, type Handover } from './delivery.ts'
+import type { ReadingEnd, SendingEnd } from './exchange-link.ts'
+import { ExchangeOutput, frames } from './exchange-output.ts'
 import { type ErrorPolicy, FailureDesk } from './failure-desk.ts'
+import { FrameDelivery } from './frame-delivery.ts'
+import { FrameIngest } from './frame-ingest.ts'
 import { Ingest } from './ingest.ts'
-import { type EpochRow, type JobRow, NO_COUNTERS, readEpochRow, readJobRow } from './meta.ts'
+import {
+  type EpochRow,
+  type JobRow,
+  NO_COUNTERS,
+  type PlaceRow,
+  readEpochRow,
+  readJobRow,
+} from './meta.ts'
 import { Outbox } from './outbox.ts'
 import { reconcile, type Shape } from './shape.ts'
 import { Task } from './task.ts'
 import type { CommitLimits, CommitTiming, Moment, MutableCounters } from './task-parts.ts'
+import type { TaskInput } from './task-input.ts'
+import { travelling } from './travelling.ts'
 
 export interface TaskSource {
   readonly source: Source
   readonly eventTime: EventTimeOptions
+}
+
+/** What the task reads from another. */
+export interface InboundExchange {
+  /** A source of the graph. */
+  readonly name: string
+  /** The task that sends. */
+  readonly from: string
+  readonly link: ReadingEnd
+  /** Whether all of it is read before what is not so, if it ends. */
+  readonly comesFirst: boolean
+}
+
+/** What the task hands to others. */
+export interface OutboundExchange {
+  /** A sink of the graph. */
+  readonly name: string
+  readonly routing: Routing
+  /** The tasks that read, by number within their stage. */
+  readonly readers: readonly { readonly task: string; readonly link: SendingEnd }[]
+}
+
+/** A task's place among the others of its job. */
+export interface TaskPlace {
+  readonly task: string
+  readonly row: PlaceRow
+  readonly inbound: readonly InboundExchange[]
+  readonly outbound: readonly OutboundExchange[]
+  /** Sources whose records are read before all others', if they end. */
+  readonly firstSources: ReadonlySet<string>
 }
 
 export interface TaskSetup {
@@ -41,7 +79,10 @@ export interface TaskSetup {
   /** Sinks outside the store, by name. */
   readonly sinks: ReadonlyMap<string, Sink>
   readonly tables: ReadonlyMap<string, TableKind>
-  readonly deadLetter: Sink
+  /** Undefined when what is set aside goes to another task. */
+  readonly deadLetter: Sink | undefined
+  /** Where several tasks run a job. */
+  readonly place?: TaskPlace
   readonly policyOf: (operator: string) => ErrorPolicy
   readonly cache: CacheLimits
   readonly commit: CommitLimits
@@ -61,6 +102,7 @@ export interface TaskSetup {
 /** The destination of what is set aside. A name that no sink can have. */
 export const DEAD_LETTER = '(dead-letter)'
 
+/** The only task of a job. */
 const TASK = '0'
 
 /**
@@ -90,12 +132,14 @@ export function shapeOf(
     readonly sources: readonly string[]
     /** Parts of the state that are no longer wanted. */
     readonly dropped?: readonly string[]
+    /** Names of what leads elsewhere. */
+    readonly others?: readonly string[]
   },
 ): Shape {
   return {
     job: graph.job,
     operators: operatorShapes(graph, keyedOperators(graph, named.tables)),
-    destinations: [...named.sinks, DEAD_LETTER],
+    destinations: [...named.sinks, ...(named.others ?? [DEAD_LETTER])],
     sources: named.sources,
     ...(named.dropped !== undefined && { dropped: named.dropped }),
   }
@@ -117,11 +161,13 @@ function withoutSources(
 class TaskBuilder {
   readonly #setup: TaskSetup
   readonly #counters: MutableCounters
-  readonly #ingests: Ingest[] = []
+  readonly #ingests: TaskInput[] = []
   readonly #job: JobRow
   readonly #last
   readonly #operators
   readonly #outboxes = new Map<string, Outbox>()
+  readonly #exchanges = new Map<string, ExchangeOutput>()
+  readonly #frameDeliveries: FrameDelivery[] = []
   #task: Task | undefined
   readonly #horizon = new Horizon()
   #isFiring = false
@@ -134,23 +180,45 @@ class TaskBuilder {
       tables,
       sinks: [...sinks.keys()],
       sources: [...sources.keys()],
+      others: [
+        ...(setup.deadLetter === undefined ? [] : [DEAD_LETTER]),
+        ...this.#outbound.flatMap(({ name, readers }) =>
+          readers.map(({ task }) => outboxName(name, task)),
+        ),
+      ],
       ...(dropped !== undefined && { dropped }),
     })
     const gone = (dropped ?? []).filter((name) => !sources.has(name))
     this.#last = withoutSources(readEpochRow(store), gone)
-    const fresh = { run: newRun(), task: TASK, createdAt: clock.now() }
+    const fresh = {
+      run: newRun(),
+      task: this.#name,
+      createdAt: clock.now(),
+      ...(setup.place !== undefined && { place: setup.place.row }),
+    }
     this.#job = reconcile(readJobRow(store), shape, fresh, this.#last?.epoch ?? 0)
     this.#counters = { ...(this.#last?.counters ?? NO_COUNTERS) }
+  }
+
+  get #name(): string {
+    return this.#setup.place?.task ?? TASK
+  }
+
+  get #outbound(): readonly OutboundExchange[] {
+    return this.#setup.place?.outbound ?? []
   }
 
   async build(): Promise<Task> {
     const { store, clock, commit, outboxBytesMax, cache, onMoment = () => undefined } = this.#setup
     this.#makeOutboxes()
+    this.#makeExchanges()
     const inputs = await this.#inputs()
     const watermarks = new Map<string, WatermarkHolder>()
-    const first = broadcastSources(this.#setup.graph, this.#operators)
+    const first =
+      this.#setup.place?.firstSources ?? broadcastSources(this.#setup.graph, this.#operators)
+    const ingests: Ingest[] = []
     for (const { name, schema, input, eventTime } of inputs) {
-      this.#ingests.push(
+      ingests.push(
         new Ingest({
           source: name,
           input,
@@ -165,7 +233,8 @@ class TaskBuilder {
         }),
       )
     }
-    for (const name of this.#setup.sources.keys()) {
+    this.#ingests.push(...this.#frameIngests(() => onMoment('read')), ...ingests)
+    for (const { name } of nodesOf(this.#setup.graph, 'source')) {
       const holders = this.#ingests.filter((ingest) => ingest.source === name)
       watermarks.set(name, slowestOf(holders.map((ingest) => ingest.watermark.holder)))
     }
@@ -176,6 +245,7 @@ class TaskBuilder {
       store,
       lastEpoch: this.#last?.epoch ?? 0,
       outboxes: this.#outboxes,
+      exchanges: this.#exchanges,
       sourceWatermarks: watermarks,
       horizon: this.#horizon,
       cache,
@@ -188,6 +258,7 @@ class TaskBuilder {
     for (const ingest of this.#ingests)
       ingest.connect(chain.entries.get(ingest.source) ?? (() => undefined))
     const outboxes = [...this.#outboxes.values()]
+    const deliveries: Handover[] = outboxes.map((outbox) => this.#delivery(outbox, onMoment))
     this.#task = new Task({
       store,
       clock,
@@ -197,8 +268,9 @@ class TaskBuilder {
       hosts: chain.hosts,
       times: chain.times,
       horizon: this.#horizon,
-      outboxes,
-      deliveries: outboxes.map((outbox) => this.#delivery(outbox, onMoment)),
+      outboxes: [...outboxes, ...this.#frameDeliveries.map(({ outbox }) => outbox)],
+      deliveries: [...deliveries, ...this.#frameDeliveries],
+      exchanges: [...this.#exchanges.values()],
       commit,
       outboxBytesMax,
       dirtyActorsMax: Math.max(1, Math.floor(cache.entriesMax / 2)),
@@ -210,12 +282,52 @@ class TaskBuilder {
   }
 
   #makeOutboxes(): void {
-    const { sinks, deadLetter, store } = this.#setup
-    for (const [name, sink] of [...sinks, [DEAD_LETTER, deadLetter] as const]) {
-      const outbox = new Outbox({ name, destination: this.#job.destinations[name] as number, sink })
-      outbox.restore(store, this.#last?.sinks[name], this.#last?.epoch ?? 0)
-      this.#outboxes.set(name, outbox)
+    const { sinks, deadLetter } = this.#setup
+    for (const [name, sink] of sinks) this.#outboxes.set(name, this.#outbox(name, sink))
+    if (deadLetter !== undefined)
+      this.#outboxes.set(DEAD_LETTER, this.#outbox(DEAD_LETTER, deadLetter))
+  }
+
+  #outbox(name: string, sink: Sink): Outbox {
+    const outbox = new Outbox({ name, destination: this.#job.destinations[name] as number, sink })
+    outbox.restore(this.#setup.store, this.#last?.sinks[name], this.#last?.epoch ?? 0)
+    return outbox
+  }
+
+  #makeExchanges(): void {
+    for (const { name, routing, readers } of this.#outbound) {
+      const deliveries = readers.map(
+        ({ task, link }) =>
+          new FrameDelivery(this.#outbox(outboxName(name, task), frames), link, () =>
+            this.#task?.notify(),
+          ),
+      )
+      this.#frameDeliveries.push(...deliveries)
+      const output = new ExchangeOutput({
+        name,
+        routing,
+        partition: this.#setup.place?.row.partition ?? 0,
+        outboxes: deliveries.map(({ outbox }) => outbox),
+        isBounded: () => this.#ingests.every(({ isBounded }) => isBounded),
+      })
+      this.#exchanges.set(name, output)
     }
+  }
+
+  #frameIngests(onRead: () => void): FrameIngest[] {
+    return (this.#setup.place?.inbound ?? []).map(
+      ({ name, from, link, comesFirst }) =>
+        new FrameIngest({
+          source: name,
+          from,
+          link,
+          horizon: this.#horizon,
+          first: comesFirst,
+          onWatermark: () => this.#fire(),
+          onReady: () => this.#task?.notify(),
+          onRead,
+        }),
+    )
   }
 
   async #inputs() {
@@ -236,7 +348,7 @@ class TaskBuilder {
     return new Delivery({
       ...(stop !== undefined && { stop }),
       outbox,
-      owner: { run: this.#job.run, job: graph.job, task: TASK, destination: outbox.name },
+      owner: { run: this.#job.run, job: graph.job, task: this.#name, destination: outbox.name },
       clock,
       onRetry,
       onMoment,
@@ -262,7 +374,7 @@ class TaskBuilder {
   }
 
   /** The record being worked on. A chain is synchronous: at most one input is inside a batch's loop. */
-  #current(): Ingest | undefined {
+  #current(): TaskInput | undefined {
     return this.#isFiring ? undefined : this.#ingests.find((ingest) => ingest.isRunning)
   }
 
@@ -294,10 +406,13 @@ class TaskBuilder {
   #keep(letter: Omit<DeadLetter, 'place'>): void {
     const ingest = this.#current()
     const at = ingest?.current
-    const original = at === undefined ? {} : originalOf(at.batch, at.index)
-    const source = ingest === undefined ? {} : { source: ingest.source }
-    this.#outboxes
-      .get(DEAD_LETTER)
-      ?.push({ ...letter, ...source, place: this.#place(), ...original }, 0, undefined)
+    const original = at === undefined ? {} : originalOf(at)
+    const source = ingest?.from === 'sources' ? { source: ingest.source } : {}
+    const kept = { ...letter, ...source, place: this.#place(), ...original }
+    this.#outboxes.get(DEAD_LETTER)?.push(kept, 0, undefined)
+    this.#exchanges.get(exchangeName(DEAD_LETTER))?.push(travelling(kept), 0, undefined)
   }
 }
+
+/** What the outbox to a task that reads an exchange is called. */
+const outboxName = (exchange: string, task: string): string => `${exchange}/${task}`

@@ -156,6 +156,12 @@ export class Outbox {
     return rows
   }
 
+  /** Number of the last message that may leave. */
+  durableNumber(durableEpoch: number): number {
+    const last = this.#waiting.findLast(({ epoch }) => epoch <= durableEpoch)
+    return last === undefined ? this.takenNumber : lastOf(last)
+  }
+
   /** Notes how far the destination has durably taken; the next commit remembers it and trims. */
   acknowledge(taken: Taken): void {
     this.#known = taken

@@ -4,7 +4,7 @@
  * version, and what is dropped is named.
  */
 import { StateError } from '../errors.ts'
-import type { DroppedNumbers, EarlierShape, JobRow, OperatorRow } from './meta.ts'
+import type { DroppedNumbers, EarlierShape, JobRow, OperatorRow, PlaceRow } from './meta.ts'
 
 /** What an operator of a job asks of its state. */
 export interface OperatorShape extends Pick<OperatorRow, 'version' | 'cells' | 'layout'> {
@@ -28,6 +28,7 @@ export interface FreshState {
   readonly run: string
   readonly task: string
   readonly createdAt: number
+  readonly place?: PlaceRow
 }
 
 /**
@@ -41,7 +42,10 @@ export function reconcile(
   fresh: FreshState,
   lastEpoch: number,
 ): JobRow {
-  if (stored !== undefined) refuseOtherShape(stored, shape)
+  if (stored !== undefined) {
+    refuseOtherPlace(stored.place, fresh.place)
+    refuseOtherShape(stored, shape)
+  }
   const operators = rowsOf(stored, shape, lastEpoch)
   const destinations = destinationsOf(stored, shape)
   const dropped = droppedOf(stored, shape)
@@ -54,7 +58,20 @@ export function reconcile(
     destinations,
     sources: shape.sources,
     ...(dropped.operators.length + dropped.destinations.length > 0 && { dropped }),
+    ...(fresh.place !== undefined && { place: fresh.place }),
   }
+}
+
+/** The caller moves a state to another parallelism before its tasks are opened. */
+function refuseOtherPlace(stored: PlaceRow | undefined, now: PlaceRow | undefined): void {
+  const text = (place: PlaceRow | undefined): string =>
+    place === undefined
+      ? 'the only task'
+      : `task ${place.partition + 1} of ${place.tasks} of stage '${place.stage}'`
+  if (text(stored) === text(now)) return
+  throw new StateError(
+    `this state is of ${text(stored)}, and is opened as ${text(now)}: the job's stages are others now. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
+  )
 }
 
 function rowsOf(

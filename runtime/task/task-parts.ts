@@ -2,11 +2,12 @@
 import type { Store } from '../state/store.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Horizon } from '../time/horizon.ts'
-import type { Delivery } from './delivery.ts'
+import type { Handover } from './delivery.ts'
+import type { ExchangeOutput } from './exchange-output.ts'
 import type { Host } from './host.ts'
-import type { Ingest } from './ingest.ts'
 import type { Counters, EpochRow, JobRow } from './meta.ts'
 import type { Outbox } from './outbox.ts'
+import type { TaskInput } from './task-input.ts'
 import type { TimePlaces } from './time-places.ts'
 
 /** The moments of the commit protocol, in the order of an epoch. */
@@ -33,12 +34,14 @@ export interface TaskParts {
   readonly clock: Clock
   readonly job: JobRow
   readonly last: EpochRow | undefined
-  readonly ingests: readonly Ingest[]
+  readonly ingests: readonly TaskInput[]
   readonly hosts: readonly Host[]
   readonly times: TimePlaces
   readonly horizon: Horizon
   readonly outboxes: readonly Outbox[]
-  readonly deliveries: readonly Delivery[]
+  readonly deliveries: readonly Handover[]
+  /** What goes to other tasks of the job. */
+  readonly exchanges: readonly ExchangeOutput[]
   readonly commit: CommitLimits
   readonly outboxBytesMax: number
   /** Changed key actors of an operator beyond which an epoch ends, so that the cache can make room. */
@@ -57,3 +60,20 @@ export interface CommitTiming {
 }
 
 export type MutableCounters = { -readonly [Name in keyof Counters]: number }
+
+/** What was counted since the state was created. */
+export function countersOf({ ingests, hosts, counters: before }: TaskParts): Counters {
+  let [records, late, windows] = [0, 0, 0]
+  // What comes from other tasks was counted there.
+  for (const ingest of ingests) if (ingest.from === 'sources') records += ingest.records
+  for (const host of hosts) {
+    late += host.lateCount
+    windows += host.fired
+  }
+  return {
+    records: before.records + records,
+    late: before.late + late,
+    deadLettered: before.deadLettered,
+    windows: before.windows + windows,
+  }
+}

@@ -10,13 +10,14 @@ import type { Clock } from '../time/clock.ts'
 import type { Taken } from '../sink/sink.ts'
 import type { StoreWriter } from '../state/store.ts'
 import { type Cut, CutRequests } from './cut.ts'
+import type { Handover } from './delivery.ts'
 import { droppedRows } from './dropped-state.ts'
-import type { Ingest } from './ingest.ts'
 import { Inputs } from './inputs.ts'
 import { type Counters, type EpochRow, writeEpochRow, writeJobRow } from './meta.ts'
 import type { Host } from './host.ts'
 import type { Outbox } from './outbox.ts'
-import type { TaskParts } from './task-parts.ts'
+import type { TaskInput } from './task-input.ts'
+import { countersOf, type TaskParts } from './task-parts.ts'
 
 export type TaskEnd = 'finished' | 'stopped'
 
@@ -62,8 +63,10 @@ export class Task {
     return this.#durableEpoch
   }
 
+  /** What goes to sinks. */
   get outboxes(): readonly Outbox[] {
-    return this.#parts.outboxes
+    const sinks = this.#parts.deliveries.filter(({ to }) => to === 'sink')
+    return sinks.map(({ outbox }) => outbox)
   }
 
   /** How far event time has come over all inputs. */
@@ -71,8 +74,9 @@ export class Task {
     return this.#inputs.watermark
   }
 
-  get ingests(): readonly Ingest[] {
-    return this.#parts.ingests
+  /** What comes from outside. */
+  get sources(): readonly TaskInput[] {
+    return this.#parts.ingests.filter(({ from }) => from === 'sources')
   }
 
   get hosts(): readonly Host[] {
@@ -180,7 +184,7 @@ export class Task {
     if (this.#isDue()) return true
     const taken = this.#inputs.take(() => this.#parts.onMoment('applied'), this.#isDue)
     const ended = this.#inputs.finishEnded()
-    if (taken === 'taken' || ended) this.#takenInEpoch = true
+    if (taken === 'taken' || ended || this.#hasNewsOfTime) this.#takenInEpoch = true
     return worked || ended || taken !== 'nothing'
   }
 
@@ -211,6 +215,11 @@ export class Task {
     }
     this.#parts.horizon.open()
     return true
+  }
+
+  /** Whether other tasks have to be told how far time has come, records or none. */
+  get #hasNewsOfTime(): boolean {
+    return this.#parts.exchanges.some((exchange) => exchange.hasNews(this.#finished))
   }
 
   /** All inputs have ended and every timer that their end made due has fired. */
@@ -291,7 +300,7 @@ export class Task {
 
   /** One transaction: state, timers, positions, watermarks and outbox of one epoch (I1, I2). */
   async #commit(also?: (writer: StoreWriter) => void): Promise<void> {
-    const { store, hosts, outboxes, deliveries, job, onMoment } = this.#parts
+    const { store, hosts, outboxes, deliveries, exchanges, ingests, job, onMoment } = this.#parts
     const epoch = ++this.#epoch
     const isOpening = epoch === (this.#parts.last?.epoch ?? 0) + 1
     const trims = outboxes.some((outbox) => outbox.hasToTrim)
@@ -300,10 +309,13 @@ export class Task {
     this.#openedAt = startedAt
     this.#recordsAtCommit = this.#records
     this.#takenInEpoch = false
+    // Who had finished before has told everything.
+    if (!this.wasFinished) for (const exchange of exchanges) exchange.endEpoch(this.#finished)
+    const row = this.#epochRow(epoch)
     await store.commit((writer) => {
       for (const host of hosts) host.write(writer, epoch)
       for (const outbox of outboxes) outbox.write(writer, epoch)
-      writeEpochRow(writer, this.#epochRow(epoch))
+      writeEpochRow(writer, row)
       if (isOpening) writeJobRow(writer, job, epoch)
       also?.(writer)
     })
@@ -316,6 +328,11 @@ export class Task {
     if (trims) onMoment('trimmed')
     this.#parts.onCommit({ epochMs, commitMs: this.#clock.monotonic() - startedAt })
     for (const delivery of deliveries) delivery.announce(epoch)
+    // What lies before a durable position is never asked for again.
+    for (const ingest of ingests) {
+      const taken = row.inputs[ingest.input.id]
+      if (taken !== undefined) ingest.onDurable(taken.position)
+    }
     for (const host of hosts) host.evict(epoch)
   }
 
@@ -354,18 +371,7 @@ export class Task {
 
   /** What was counted since the state was created. */
   countersNow(): Counters {
-    const { hosts, counters: base } = this.#parts
-    let [late, windows] = [0, 0]
-    for (const host of hosts) {
-      late += host.lateCount
-      windows += host.fired
-    }
-    return {
-      records: base.records + this.#records,
-      late: base.late + late,
-      deadLettered: base.deadLettered,
-      windows: base.windows + windows,
-    }
+    return countersOf(this.#parts)
   }
 
   // ── wait and end ───────────────────────────────────────────────────────────────────────────────
@@ -409,7 +415,7 @@ export class Task {
 
   /** Commits what is open and waits until the sinks have taken it, as long as is reasonable. */
   async #handOver(): Promise<void> {
-    const { outboxes } = this.#parts
+    const { deliveries } = this.#parts
     while (this.#isMidBatch) {
       this.#fireTimers()
       this.#inputs.takeRest(this.#isDue)
@@ -417,13 +423,19 @@ export class Task {
     }
     await this.#commitNow()
     const giveUpAt = this.#clock.monotonic() + HANDOVER_MS_MAX
-    while (outboxes.some((outbox) => !outbox.isEmpty)) {
+    while (deliveries.some((delivery) => this.#isWaitedFor(delivery))) {
       this.#throwFailure()
+      this.#answerCuts()
       const leftMs = this.#finished ? HANDOVER_MS_MAX : giveUpAt - this.#clock.monotonic()
       // A finished task waits for its sinks; a stopped one leaves its outbox for the next start.
       if (leftMs <= 0) break
       await this.#news(leftMs)
     }
     await this.#commitNow()
+  }
+
+  /** A stopped job's tasks stop together: who reads this one is not waited for, and finds the rest later. */
+  #isWaitedFor({ outbox, to }: Handover): boolean {
+    return !outbox.isEmpty && (to === 'sink' || (this.#finished && !this.#stopping))
   }
 }

@@ -58,7 +58,7 @@ export class SimulatedProcess {
         ]),
       ),
       sinks: new Map([...sinks].map(([name, sink]) => [name, this.#mortalSink(sink)])),
-      deadLetter: this.#mortalSink(deadLetter),
+      deadLetter: deadLetter && this.#mortalSink(deadLetter),
       onMoment: (moment) => {
         if (this.#isAlive) onMoment(moment)
       },

@@ -82,6 +82,7 @@ describe('a small manifest', () => {
       commit: { everyMs: undefined, recordsMax: 2_000_000, bytesMax: 64_000_000 },
       cache: { entriesMax: 1_000_000, bytesMax: 256_000_000 },
       restart: { strategy: 'exponential', attemptsMax: 10, delayMs: 1_000, delayMaxMs: 60_000 },
+      parallelism: 1,
       durability: 'local',
       limits: { recordBytesMax: 1_048_576, outboxBytesMax: 64_000_000 },
       operators: new Map(),
@@ -179,8 +180,8 @@ describe('a wrong manifest is refused with line and column', () => {
     ],
     [
       'an unknown field that is near to nothing',
-      `${HEAD}parallelism: 4\n`,
-      '9:1 parallelism: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, durability, snapshots, metrics, limits, operators, mode',
+      `${HEAD}checkpoint: 4\n`,
+      '9:1 checkpoint: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, parallelism, durability, snapshots, metrics, limits, operators, mode',
     ],
     [
       'an unknown field inside',
