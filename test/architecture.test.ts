@@ -121,6 +121,20 @@ const ARROWS: readonly Arrow[] = [
     why: 'what is told of a job is read from its tasks; let runtime/job decide who may ask',
   },
   {
+    from: 'runtime/parity',
+    to: [
+      edge('parity'),
+      /^runtime\/testing\/(simulated-world|test-options)\.ts$/,
+      /^runtime\/pipeline\/job\.ts$/,
+      /^runtime\/state\/stored-keys\.ts$/,
+      /^runtime\/task\/(meta|dead-letter|task-parts)\.ts$/,
+      OPERATORS,
+      ERRORS,
+      INTERFACES,
+    ],
+    why: 'parity is checked in a simulated world: let runtime/job open the real sources',
+  },
+  {
     from: 'runtime/explain',
     to: [
       /^runtime\/(explain|time|pipeline)\//,
@@ -134,7 +148,7 @@ const ARROWS: readonly Arrow[] = [
   {
     from: 'runtime/testing',
     to: [
-      /^runtime\/(?!cli\/|job\/)/,
+      /^runtime\/(?!cli\/|job\/|parity\/)/,
       /^config\//,
       OPERATORS,
       NODE,

@@ -17,6 +17,7 @@ import type { CliIo } from './io.ts'
 import { LOG_LEVELS } from './log-level.ts'
 import type { LogLevel } from './log-level.ts'
 import type { ExplainFlags } from './explain.ts'
+import type { ParityFlags } from './check-parity.ts'
 import type { MigrateFlags } from './migrate.ts'
 import type { PlanFlags } from './plan.ts'
 import { errorText } from './print-error.ts'
@@ -81,6 +82,7 @@ async function buildProgram(context: Context): Promise<Command> {
   addState(program, context)
   addSnapshot(program, context)
   addExplain(program, context)
+  addCheck(program, context)
   return program
 }
 
@@ -327,6 +329,29 @@ function addExplain(program: Command, { io, outcome }: Context): void {
     .action(async (...[job, operator, key, time, flags]: ExplainAction) => {
       const { explainCommand } = await import('./explain.ts')
       outcome.code = await explainCommand(io, job, { operator, key, time }, flags)
+    })
+}
+
+function addCheck(program: Command, { io, outcome }: Context): void {
+  const check = program
+    .command('check')
+    .description('try out whether a job keeps what is promised of it')
+    .copyInheritedSettings(program)
+  withTarget(
+    check
+      .command('parity <job>')
+      .description(
+        `run a job on some records of its sources in several ways, and compare the results; <job> is ${JOB}. Nothing is written but to memory.`,
+      )
+      .option('--trace', 'print the stack of an error')
+      .copyInheritedSettings(program),
+  )
+    .option('--records <n>', 'so many of each source', wholeNumber, 5_000)
+    .option('--rounds <n>', 'how often each way is tried', wholeNumber, 3)
+    .option('--seed <n>', 'of what is drawn at random; default: another each time', wholeNumber)
+    .action(async (job: string, flags: ParityFlags) => {
+      const { checkParityCommand } = await import('./check-parity.ts')
+      outcome.code = await checkParityCommand(io, job, flags)
     })
 }
 

@@ -76,8 +76,11 @@ export async function makeSource(options: SourceOptions): Promise<Source> {
   }
 }
 
-/** The time that the task will give a record; NaN for what it will set aside, or fail at. */
-function timeToSortBy({ schema, eventTime }: SourceOptions): (value: unknown) => number {
+/** The time that the task will give a record; NaN for what it will set aside, or fail at. 0 where the log says it. */
+export function timeToSortBy({
+  schema,
+  eventTime,
+}: Pick<SourceOptions, 'schema' | 'eventTime'>): (value: unknown) => number {
   if (eventTime.of === 'log') return () => 0
   const read = timeReader(eventTime.of)
   const { validate } = schema['~standard']
