@@ -13,7 +13,9 @@ import { jetStreamOut } from './subjects/jetstream-out.ts'
 import { liveLatency } from './subjects/live-latency.ts'
 import { manyDue } from './subjects/many-due.ts'
 import { restart } from './subjects/restart.ts'
+import { restore } from './subjects/restore.ts'
 import { sessions } from './subjects/sessions.ts'
+import { snapshot } from './subjects/snapshot.ts'
 import { sliding } from './subjects/sliding.ts'
 import { start } from './subjects/start.ts'
 import { asMarkdown, asText } from './table.ts'
@@ -26,6 +28,8 @@ const SUBJECTS: readonly Subject[] = [
   liveLatency,
   start,
   restart,
+  restore,
+  snapshot,
   sliding,
   sessions,
   intervalJoin,

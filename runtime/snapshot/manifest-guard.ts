@@ -67,7 +67,6 @@ const isPart = (part: unknown): boolean =>
   isPartName(part['name']) &&
   isCount(part['length']) &&
   Number(part['length']) <= PART_BYTES_MAX &&
-  isCount(part['crc32']) &&
   typeof part['sha256'] === 'string'
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0

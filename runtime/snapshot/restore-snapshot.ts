@@ -6,7 +6,7 @@
  * restores into one folder cannot meet; what a killed one left aside is removed by the next.
  */
 import { endianness } from 'node:os'
-import { existsSync } from 'node:fs'
+import { existsSync, writeSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { invariant, reasonOf, StateError, UnavailableError } from '../errors.ts'
@@ -29,7 +29,7 @@ import { writeLineage } from './lineage.ts'
 import { RowReader } from './row-part.ts'
 import type { SnapshotManifest, SnapshotPart, TaskSnapshot } from './snapshot.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
-import { readCheckedPart } from './verify-snapshot.ts'
+import { checkedPieces, readCheckedPart } from './verify-snapshot.ts'
 
 const ASIDE = 'restoring'
 
@@ -186,7 +186,12 @@ async function writeParts(
 ): Promise<void> {
   const file = await open(path, 'wx')
   try {
-    for await (const bytes of checkedParts(parts, options)) await file.writeFile(bytes)
+    for (const part of parts) {
+      // In place, as the folder is read: nothing else of the process waits.
+      for await (const piece of checkedPieces(...checked(part, options))) {
+        for (let at = 0; at < piece.length;) at += writeSync(file.fd, piece, at)
+      }
+    }
     await file.sync()
   } finally {
     await file.close()
@@ -199,7 +204,8 @@ async function putRows(
   options: RestoreOptions,
 ): Promise<void> {
   const reader = new RowReader()
-  for await (const bytes of checkedParts(parts, options)) {
+  for (const part of parts) {
+    const bytes = await readCheckedPart(...checked(part, options))
     await store.commit((writer) => {
       for (const { table, key, value } of reader.read(bytes)) {
         if (value === undefined) writer.remove(table, key)
@@ -210,31 +216,14 @@ async function putRows(
   invariant(reader.isWhole, 'the last row of a snapshot is whole')
 }
 
-/** One is read and checked while the one before is written. */
-async function* checkedParts(
-  parts: readonly PartIn[],
-  options: RestoreOptions,
-): AsyncGenerator<Uint8Array> {
-  const [first, ...rest] = parts
-  if (first === undefined) return
-  let next = checkedPart(first, options)
-  for (const part of rest) {
-    const bytes = await next
-    next = checkedPart(part, options)
-    // Whoever goes on with the next one is told; nobody does when the writing has failed.
-    next.catch(() => undefined)
-    yield bytes
-  }
-  yield await next
-}
-
-async function checkedPart(
+/** A part that is read next, unless the restore was given up. */
+function checked(
   { id, part }: PartIn,
   { store, clock, signal }: RestoreOptions,
-): Promise<Uint8Array> {
+): Parameters<typeof checkedPieces> {
   if (signal?.aborted === true)
     throw new UnavailableError('the restore was given up: asked to stop')
-  return await readCheckedPart(store, id, part, clock)
+  return [store, id, part, clock]
 }
 
 /** The store is opened and says what the manifest says; then it is told where it is now. */

@@ -19,8 +19,11 @@ export interface SnapshotStore {
   torn(): Promise<TornSnapshot[]>
   /** @throws StateError when no such snapshot is published. */
   readManifest(id: string): Promise<Uint8Array>
-  /** @throws StateError when it is not there. */
-  readPart(id: string, name: string): Promise<Uint8Array>
+  /**
+   * The bytes of a part, in pieces that suit the store. A piece is the reader's until it asks for the next.
+   * @throws StateError when it is not there.
+   */
+  readPart(id: string, name: string): AsyncIterable<Uint8Array>
   /** Removes a snapshot, published or torn; nothing when there is none. */
   remove(id: string): Promise<void>
 }

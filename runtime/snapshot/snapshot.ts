@@ -11,7 +11,6 @@ export const SNAPSHOT_FORMAT = 2
 export interface SnapshotPart {
   readonly name: string
   readonly length: number
-  readonly crc32: number
   readonly sha256: string
 }
 

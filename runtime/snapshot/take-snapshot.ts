@@ -24,6 +24,7 @@ import {
   type TaskSnapshot,
 } from './snapshot.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
+import { readInto } from './whole-file.ts'
 
 /** A task at the end of a durable epoch. All tasks of a snapshot are cut at one moment. */
 export interface TaskCut {
@@ -187,17 +188,11 @@ async function* partsOfFile(
   const buffer = Buffer.allocUnsafeSlow(Math.min(PART_BYTES_MAX, length - from))
   for (let at = from; at < length;) {
     const want = Math.min(buffer.length, length - at)
-    let done = 0
-    while (done < want) {
-      const { bytesRead } = await file.read(buffer, done, want - done, at + done).catch((error) => {
-        throw new UnavailableError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error })
-      })
-      if (bytesRead === 0) {
-        throw new UnavailableError(
-          `${path} has ${at + done} bytes, and ${length} were written to it`,
-        )
-      }
-      done += bytesRead
+    const done = await readInto(file, buffer.subarray(0, want), at).catch((error: unknown) => {
+      throw new UnavailableError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error })
+    })
+    if (done < want) {
+      throw new UnavailableError(`${path} has ${at + done} bytes, and ${length} were written to it`)
     }
     yield buffer.subarray(0, want)
     at += want

@@ -20,7 +20,17 @@ test(
     ])
     const rows = stdout.split('\n').filter((line) => line.startsWith('| '))
     const subjects = ['per user and hour', 'memory', 'per user and second', 'row 1 → file']
-    for (const what of [...subjects, 'row 2 → JetStream', 'p50', 'p99', 'start', 'kill -9']) {
+    for (const what of [
+      ...subjects,
+      'row 2 → JetStream',
+      'p50',
+      'p99',
+      'start',
+      'kill -9',
+      'restore of',
+      'second snapshot',
+      'without results',
+    ]) {
       expect(rows.filter((row) => row.includes(what)).length, what).toBeGreaterThanOrEqual(1)
     }
     expect(stdout).not.toContain('NaN')

@@ -323,5 +323,5 @@ function taskOf(): SnapshotManifest['tasks'][number] {
 }
 
 function partOf(name: string, length = 1): SnapshotManifest['tasks'][number]['parts'][number] {
-  return { name, length, crc32: 0, sha256: '' }
+  return { name, length, sha256: '' }
 }

@@ -52,11 +52,11 @@ export class MemorySnapshotStore implements SnapshotStore {
     return manifest
   }
 
-  async readPart(id: string, name: string): Promise<Uint8Array> {
+  async *readPart(id: string, name: string): AsyncGenerator<Uint8Array> {
     await Promise.resolve()
     const part = this.kept.get(id)?.parts.get(name)
     if (part === undefined) throw new DamagedSnapshotError(id, `part ${name} is missing`)
-    return part
+    yield part
   }
 
   async remove(id: string): Promise<void> {
