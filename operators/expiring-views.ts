@@ -46,6 +46,7 @@ function viewOf({ kind }: CellSpec, life: Life): Expiring | undefined {
     case 'byTime':
       return new ExpiringTimes(life)
     case 'timers':
+    case 'runs':
       return undefined
   }
 }

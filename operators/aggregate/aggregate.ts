@@ -70,8 +70,11 @@ export function together(aggregates: Readonly<Record<string, object>>): Opaque {
       return accumulators
     },
     merge(left, right) {
-      const [a, b] = [left as unknown[], right as unknown[]]
-      return parts.map((part, i) => part.merge(a[i], b[i]))
+      const merged = new Array<unknown>(size)
+      for (let i = 0; i < size; i++) {
+        merged[i] = (parts[i] as Opaque).merge((left as unknown[])[i], (right as unknown[])[i])
+      }
+      return merged
     },
     result(accumulator) {
       const accumulators = accumulator as unknown[]

@@ -14,8 +14,11 @@ export interface CellOwner {
   readonly undo: (() => void)[] | null
 }
 
-/** `timers` is an actor's own: users declare the others. */
-export type CellKind = 'value' | 'list' | 'map' | 'byTime' | 'timers'
+/**
+ * Users declare the first four. `timers` is an actor's own; `runs` is a map by number that is written as
+ * a list of keys and values in turn, several entries a row.
+ */
+export type CellKind = 'value' | 'list' | 'map' | 'byTime' | 'timers' | 'runs'
 
 /** A declared cell: `value()`, `list()`, `map()` or `byTime()`. */
 export interface CellSpec<Cell extends StateCell = StateCell> {

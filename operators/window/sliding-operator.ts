@@ -8,7 +8,7 @@
  */
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import type { KeyedOperator, TimerClock, Turn } from '../operator.ts'
-import { map, type MapCell, value, type ValueCell } from '../state.ts'
+import { map, type MapCell, type PlainState, value, type ValueCell } from '../state.ts'
 import type { Milliseconds, Timestamp } from '../time.ts'
 import { type Combination, combinationOf } from './combination.ts'
 import { type SliceCell, sliceCell } from './slice-cell.ts'
@@ -50,7 +50,12 @@ export class SlidingOperator implements KeyedOperator {
     const cells = { slices: sliceCell(), pending: value<number>() }
     // How often each window has fired; once, where none fires late.
     const panes = windows.latenessMs > 0 ? { panes: map<number, number>() } : {}
-    this.state = { version: 1, cells: { ...cells, ...panes } }
+    // Version 1 had a row for each slice.
+    this.state = {
+      version: 2,
+      cells: { ...cells, ...panes },
+      upcasters: { 1: (plain: PlainState) => plain },
+    }
   }
 
   onRecord(turn: Turn, record: unknown): void {
@@ -154,12 +159,10 @@ export class SlidingOperator implements KeyedOperator {
   #expire(turn: Turn, cell: SliceCell): void {
     const { latenessMs } = this.#windows
     const pending = (turn.cells[1] as ValueCell<number>).get()
-    const isNeeded = (number: number): boolean => {
-      const last = this.#lastWindowOf(number)
-      if (pending !== undefined && last >= pending) return true
-      return latenessMs > 0 && !this.#isOver(last, turn.watermark)
-    }
-    while (!cell.isEmpty && !isNeeded(cell.numberAt(0))) {
+    while (!cell.isEmpty) {
+      const last = this.#lastWindowOf(cell.numberAt(0))
+      if (pending !== undefined && last >= pending) break
+      if (latenessMs > 0 && !this.#isOver(last, turn.watermark)) break
       this.#combination(cell).removing(cell.numberAt(0), cell.accumulatorAt(0))
       cell.shift()
     }

@@ -65,7 +65,7 @@ export function findWindow(question: WindowQuestion): FoundWindow {
   const sliced = slicedWindowsOf(question.windows)
   if (cells[0] === 'slices:slices') return ofSlices(question)
   if (cells[0] === 'sessions:value') return ofSessions(question)
-  return cells[0] === 'slices:map' && sliced !== undefined
+  return cells[0] === 'slices:runs' && sliced !== undefined
     ? ofManySlices(question, sliced)
     : ofOpenWindows(question)
 }

@@ -102,6 +102,10 @@ function slicesOf(
 function contentOf(kind: CellKind, inline: unknown, rows: () => Entry[]): unknown {
   if (kind === 'value') return unstamped(inline)
   if (kind === 'timers') return timersOf(inline)
+  if (kind === 'runs') {
+    const runs = Array.isArray(inline) ? [inline] : rows().map(([, run]) => run as unknown[])
+    return runs.flatMap(pairsOf)
+  }
   // What is not there as a list has rows of its own.
   const entries = Array.isArray(inline) ? pairsOf(inline) : rows()
   if (kind !== 'list') return entries

@@ -53,7 +53,8 @@ function plainOf(cells: readonly StoredCell[]): PlainState {
   const plain: Record<string, unknown> = {}
   for (const { name, kind, content } of cells) {
     if (kind === 'timers') continue
-    plain[name] = kind === 'map' ? new Map(content as [unknown, unknown][]) : content
+    plain[name] =
+      kind === 'map' || kind === 'runs' ? new Map(content as [unknown, unknown][]) : content
   }
   return plain
 }
@@ -67,6 +68,7 @@ function inlineOf(kind: CellKind, content: unknown): unknown {
     case 'list':
       return arrayOf(content).flatMap((entry, index) => [index, entry])
     case 'map':
+    case 'runs':
       if (content === undefined) return []
       if (!(content instanceof Map)) throw new TypeError(`it is ${typeName(content)} and no Map`)
       return [...content].flat()
