@@ -22,7 +22,7 @@ const commit = section({
     'The longest an epoch stays open; drained inputs commit at once. Default: 100ms live, 5s in batch.',
     { atLeast: '1ms', atMost: '1h' },
   ).optional(),
-  records: count('An epoch is committed after this many records.', 1).default(2_000_000),
+  records: count('An epoch is committed after this many records.', 1).default(10_000_000),
   bytes: byteSize('An epoch is committed after this much input.', { atLeast: '1kB' }).prefault(
     '64MB',
   ),

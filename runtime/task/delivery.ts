@@ -7,7 +7,8 @@ import type { SinkOwner } from '../sink/sink.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import type { Outbox } from './outbox.ts'
 
-const DELIVERY_BYTES_MAX = 8 * 1024 * 1024
+/** What a fast job makes in an epoch of 100 ms goes in one: a file is synced once for it. */
+const DELIVERY_BYTES_MAX = 16 * 1024 * 1024
 const BACKOFF_MS_MIN = 50
 const BACKOFF_MS_MAX = 5_000
 

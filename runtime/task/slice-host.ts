@@ -259,12 +259,12 @@ export class SliceHost implements Host {
 
   #close(slice: Slice, slot: number, key: Key): { readonly value: unknown } | undefined {
     const { operator, failures } = this.#options
-    const close = (): unknown => operator.close(slice.column, slot, key, slice.window)
     try {
-      return { value: close() }
+      return { value: operator.close(slice.column, slot, key, slice.window) }
     } catch (error) {
       const failure = { error, key, value: slice.column.get(slot) }
-      return failures.recover(this.name, failure, close)
+      const again = (): unknown => operator.close(slice.column, slot, key, slice.window)
+      return failures.recover(this.name, failure, again)
     }
   }
 

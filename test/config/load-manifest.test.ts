@@ -79,7 +79,7 @@ describe('a small manifest', () => {
       sinks: new Map([
         ['latest', { kind: 'file', path: join(folder, 'jobs/out/latest.jsonl'), format: 'jsonl' }],
       ]),
-      commit: { everyMs: undefined, recordsMax: 2_000_000, bytesMax: 64_000_000 },
+      commit: { everyMs: undefined, recordsMax: 10_000_000, bytesMax: 64_000_000 },
       cache: { entriesMax: 1_000_000, bytesMax: 256_000_000 },
       restart: { strategy: 'exponential', attemptsMax: 10, delayMs: 1_000, delayMaxMs: 60_000 },
       parallelism: 1,
