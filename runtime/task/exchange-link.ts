@@ -51,6 +51,7 @@ export class LocalLink implements SendingEnd, ReadingEnd {
 
   open(outbox: Outbox): void {
     this.#outbox = outbox
+    this.#durableEpoch = 0
   }
 
   announce(durableEpoch: number): void {

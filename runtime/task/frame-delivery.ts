@@ -10,6 +10,7 @@ export class FrameDelivery implements Handover {
   readonly #link: SendingEnd
   readonly #onProgress: () => void
   readonly failure = undefined
+  #isOpen = false
 
   /** @param onProgress called when the reader has passed more. */
   constructor(outbox: Outbox, link: SendingEnd, onProgress: () => void) {
@@ -31,6 +32,7 @@ export class FrameDelivery implements Handover {
   }
 
   start(): void {
+    this.#isOpen = true
     this.#link.open(this.outbox)
     this.#link.onPassed = () => {
       this.outbox.acknowledge({ number: this.#link.passed, memo: null })
@@ -39,10 +41,12 @@ export class FrameDelivery implements Handover {
   }
 
   announce(durableEpoch: number): void {
-    this.#link.announce(durableEpoch)
+    // Until it is open the link may still know rows of an earlier opening, which may not have lasted.
+    if (this.#isOpen) this.#link.announce(durableEpoch)
   }
 
   async stop(): Promise<void> {
+    this.#isOpen = false
     this.#link.close()
   }
 }
