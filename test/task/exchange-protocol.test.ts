@@ -25,7 +25,7 @@ interface Marked {
 }
 
 const marked = { mark: value<number>() }
-const marking = actor<typeof marked, Item, Marked, Readonly<Record<never, never>>>('marking', {
+const marking = actor<typeof marked, Item, Marked>('marking', {
   state: marked,
   onRecord(item, key) {
     key.state.mark.set(life)
@@ -34,7 +34,7 @@ const marking = actor<typeof marked, Item, Marked, Readonly<Record<never, never>
 })
 
 const seen = { seen: value<number>() }
-const passing = actor<typeof seen, Marked, Marked, Readonly<Record<never, never>>>('passing', {
+const passing = actor<typeof seen, Marked, Marked>('passing', {
   state: seen,
   onRecord(item, key) {
     key.state.seen.set((key.state.seen.get() ?? 0) + 1)
@@ -66,7 +66,9 @@ function problemsOf(world: ParallelWorld): string[] {
     if (found.length !== 1) problems.push(`item ${id} came ${found.length} times`)
     const kept = markOf(world, id)
     if (kept !== found[0]?.mark)
-      problems.push(`item ${id} has mark ${kept} where it was made, and came as ${found[0]?.mark}`)
+      problems.push(
+        `item ${id} has mark ${String(kept)} where it was made, and came as ${found[0]?.mark}`,
+      )
   }
   const expected = new Map<string, number>()
   for (let id = 0; id < ITEMS; id++) {
