@@ -115,3 +115,18 @@ export const jetstreamSink = section({
     replicas: written.replicas,
     duplicateWindowMs: written.duplicateWindow,
   }))
+
+/** Keeps snapshots in a JetStream stream. */
+export const jetstreamSnapshots = section({
+  ...connectionShape,
+  stream: streamName('The stream; made when it is not there, and used for nothing else.'),
+  replicas: count('Copies of a stream that is made.', 1, 5).optional(),
+})
+  .superRefine(checkIdentity, ALWAYS)
+  .transform((written) => ({
+    kind: 'jetstream' as const,
+    connection: connectionOf(written),
+    stream: written.stream,
+    replicas: written.replicas,
+  }))
+  .meta({ description: 'A stream of snapshots.' })

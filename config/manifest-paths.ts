@@ -22,6 +22,8 @@ export const PATH_FIELDS: readonly PathField[] = [
   ...PLACES.flatMap((place) => [
     { path: `${place}.file.path` },
     { path: `${place}.embedded.log`, fallback: LOG_DIR_DEFAULT },
+  ]),
+  ...[...PLACES, 'snapshots.to'].flatMap((place) => [
     { path: `${place}.jetstream.credentials` },
     { path: `${place}.jetstream.tls.ca` },
     { path: `${place}.jetstream.tls.cert` },

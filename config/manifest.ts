@@ -8,6 +8,7 @@
 import * as z from 'zod'
 import { ALWAYS, byteSize, count, duration, name, path, section, text } from './fields.ts'
 import { deadLetterSection, sinkSection } from './sink-section.ts'
+import { snapshotSection } from './snapshot-section.ts'
 import { sourceSection } from './source-section.ts'
 
 const jobName = z
@@ -81,17 +82,6 @@ const limits = section({
   }))
   .meta({ description: 'Bounds of what the job takes in.' })
 
-const snapshots = section({
-  to: path('Folder that keeps them, best on another disk; made when it is not there.'),
-  every: duration('Time from one to the next; without it, only those that are asked for.', {
-    atLeast: '10ms',
-    atMost: '7d',
-  }).optional(),
-  keep: count('So many of the newest are kept.', 1, 10_000).default(3),
-})
-  .transform(({ to, every, keep }) => ({ to, everyMs: every, keep }))
-  .meta({ description: 'Copies of the state from which the job can start again anywhere.' })
-
 const metrics = section({
   port: count('0: any that is free; the log says which.', 0, 65_535).default(9464),
   host: text('Any other address than one of this machine alone needs a token.').default(
@@ -144,7 +134,7 @@ export const manifestSchema = section({
     .enum(['local'])
     .meta({ description: 'local: a commit counts when it is on this disk.' })
     .default('local'),
-  snapshots: snapshots.optional(),
+  snapshots: snapshotSection.optional(),
   metrics: metrics.optional(),
   limits: limits.prefault({}),
   operators: z

@@ -89,8 +89,15 @@ const ARROWS: readonly Arrow[] = [
   },
   {
     from: 'runtime/snapshot',
-    to: [edge('snapshot|state'), ERRORS, NODE, /^runtime\/task\/meta\.ts$/],
-    why: 'a snapshot knows stores and their rows: what becomes of sources and sinks is above',
+    to: [
+      edge('snapshot|state'),
+      ERRORS,
+      NODE,
+      /^runtime\/task\/meta\.ts$/,
+      /^runtime\/log\/jetstream-(connection|publisher|scan|wire)\.ts$/,
+      /^aws4fetch$/,
+    ],
+    why: 'a snapshot knows stores, their rows and where it is kept: what becomes of sources and sinks is above',
   },
   {
     from: 'runtime/log',
@@ -183,6 +190,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   tinyglobby: /^runtime\/source\/file-source\.ts$/,
   'prom-client': /^runtime\/metrics\/prometheus\.ts$/,
   esbuild: /^runtime\/job\/compile-modules\.ts$/,
+  aws4fetch: /^runtime\/snapshot\/s3-requests\.ts$/,
 }
 
 /** Files that are started or named, and not imported. */

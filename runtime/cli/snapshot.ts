@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError, StateError } from '../errors.ts'
 import { askJob } from '../job/control-socket.ts'
-import { snapshotStoreOf } from '../job/job-snapshots.ts'
+import { openSnapshotStore } from '../job/open-snapshot-store.ts'
 import { loadJob } from '../job/load-job.ts'
 import { holderOf } from '../job/state-lock.ts'
 import { snapshotStopped } from '../job/stopped-snapshot.ts'
@@ -35,29 +35,33 @@ export async function snapshotCreate(
   path: string,
   flags: TargetFlags,
 ): Promise<ExitCode> {
-  const { manifest, job, stateDir } = await targetOf(io, path, flags)
-  const context = { clock: io.clock, log: createLogger(io, 'warn') }
-  const isRunning = holderOf(stateDir) !== undefined
-  const taken = isRunning
-    ? ((await askJob(stateDir, 'snapshot')) as SnapshotManifest | 'unchanged')
-    : await snapshotStopped({ manifest, job, stateDir, context })
-  io.out(taken === 'unchanged' ? 'nothing has changed since the newest snapshot\n' : lineOf(taken))
-  return EXIT.ok
+  return await withTarget(io, path, flags, async ({ manifest, job, stateDir }) => {
+    const context = { clock: io.clock, log: createLogger(io, 'warn') }
+    const isRunning = holderOf(stateDir) !== undefined
+    const taken = isRunning
+      ? ((await askJob(stateDir, 'snapshot')) as SnapshotManifest | 'unchanged')
+      : await snapshotStopped({ manifest, job, stateDir, context })
+    io.out(
+      taken === 'unchanged' ? 'nothing has changed since the newest snapshot\n' : lineOf(taken),
+    )
+    return EXIT.ok
+  })
 }
 
 /** Lists a job's snapshots, the newest first. */
 export async function snapshotLs(io: CliIo, path: string, flags: TargetFlags): Promise<ExitCode> {
-  const { store, job } = await targetOf(io, path, flags)
-  const ids = (await snapshotsOf(store, job)).toReversed()
-  if (ids.length === 0) io.err(`there is no snapshot of ${job} in ${store.where}\n`)
-  for (const id of ids) {
-    const manifest = await readManifestOf(store, id).catch((error: unknown) => {
-      if (error instanceof StateError) return undefined
-      throw error
-    })
-    io.out(manifest === undefined ? `${id}  damaged\n` : lineOf(manifest))
-  }
-  return EXIT.ok
+  return await withTarget(io, path, flags, async ({ store, job }) => {
+    const ids = (await snapshotsOf(store, job)).toReversed()
+    if (ids.length === 0) io.err(`there is no snapshot of ${job} in ${store.where}\n`)
+    for (const id of ids) {
+      const manifest = await readManifestOf(store, id).catch((error: unknown) => {
+        if (error instanceof StateError) return undefined
+        throw error
+      })
+      io.out(manifest === undefined ? `${id}  damaged\n` : lineOf(manifest))
+    }
+    return EXIT.ok
+  })
 }
 
 /** Prints what a snapshot says about itself, as JSON. */
@@ -67,10 +71,11 @@ export async function snapshotInspect(
   id: string,
   flags: TargetFlags,
 ): Promise<ExitCode> {
-  const target = await targetOf(io, path, flags)
-  const manifest = await readManifestOf(target.store, await idOf(target, id))
-  io.out(`${JSON.stringify(manifest, undefined, 2)}\n`)
-  return EXIT.ok
+  return await withTarget(io, path, flags, async (target) => {
+    const manifest = await readManifestOf(target.store, await idOf(target, id))
+    io.out(`${JSON.stringify(manifest, undefined, 2)}\n`)
+    return EXIT.ok
+  })
 }
 
 /** Checks every part of one snapshot, or of all. @throws StateError with every problem. */
@@ -80,18 +85,19 @@ export async function snapshotVerify(
   id: string | undefined,
   flags: TargetFlags,
 ): Promise<ExitCode> {
-  const target = await targetOf(io, path, flags)
-  const { store, job } = target
-  const ids = id === undefined ? await snapshotsOf(store, job) : [await idOf(target, id)]
-  const problems = new Set<string>()
-  const checked = new Map<string, readonly string[]>()
-  for (const each of ids) {
-    const found = await verifySnapshot(store, each, io.clock, checked)
-    for (const problem of found) problems.add(problem)
-    io.out(`${each}  ${found.length === 0 ? 'whole' : 'damaged'}\n`)
-  }
-  if (problems.size > 0) throw new StateError([...problems].join('\n'))
-  return EXIT.ok
+  return await withTarget(io, path, flags, async (target) => {
+    const { store, job } = target
+    const ids = id === undefined ? await snapshotsOf(store, job) : [await idOf(target, id)]
+    const problems = new Set<string>()
+    const checked = new Map<string, readonly string[]>()
+    for (const each of ids) {
+      const found = await verifySnapshot(store, each, io.clock, checked)
+      for (const problem of found) problems.add(problem)
+      io.out(`${each}  ${found.length === 0 ? 'whole' : 'damaged'}\n`)
+    }
+    if (problems.size > 0) throw new StateError([...problems].join('\n'))
+    return EXIT.ok
+  })
 }
 
 export async function snapshotRm(
@@ -100,18 +106,19 @@ export async function snapshotRm(
   id: string,
   flags: TargetFlags,
 ): Promise<ExitCode> {
-  const { store } = await targetOf(io, path, flags)
-  // Removing what is not there is a mistake of the name.
-  await store.readManifest(id)
-  const standing = await standingOn(store, id)
-  if (standing.length > 0) {
-    throw new StateError(
-      `${id} was not removed: ${standing.join(', ')} stand on it. Remove the newest of them first.`,
-    )
-  }
-  await store.remove(id)
-  io.out(`${id}  removed\n`)
-  return EXIT.ok
+  return await withTarget(io, path, flags, async ({ store }) => {
+    // Removing what is not there is a mistake of the name.
+    await store.readManifest(id)
+    const standing = await standingOn(store, id)
+    if (standing.length > 0) {
+      throw new StateError(
+        `${id} was not removed: ${standing.join(', ')} stand on it. Remove the newest of them first.`,
+      )
+    }
+    await store.remove(id)
+    io.out(`${id}  removed\n`)
+    return EXIT.ok
+  })
 }
 
 /** Copies a snapshot, and what it stands on, into another folder, checking it on its way. */
@@ -121,18 +128,34 @@ export async function snapshotCopy(
   id: string,
   flags: TargetFlags & { readonly to: string },
 ): Promise<ExitCode> {
+  return await withTarget(io, path, flags, async (target) => {
+    const found = await idOf(target, id)
+    const to = new FolderStore(resolve(io.workingDir, flags.to))
+    await copySnapshot(target.store, to, found, io.clock)
+    io.out(`${found}  copied to ${to.where}\n`)
+    return EXIT.ok
+  })
+}
+
+/** Acts on a job's snapshots, and lets go of where they are kept. */
+async function withTarget(
+  io: CliIo,
+  path: string,
+  flags: TargetFlags,
+  act: (target: SnapshotTarget) => Promise<ExitCode>,
+): Promise<ExitCode> {
   const target = await targetOf(io, path, flags)
-  const found = await idOf(target, id)
-  const to = new FolderStore(resolve(io.workingDir, flags.to))
-  await copySnapshot(target.store, to, found, io.clock)
-  io.out(`${found}  copied to ${to.where}\n`)
-  return EXIT.ok
+  try {
+    return await act(target)
+  } finally {
+    await target.store.close()
+  }
 }
 
 async function targetOf(io: CliIo, path: string, flags: TargetFlags): Promise<SnapshotTarget> {
   const { loaded, folder } = await loadTargetManifest(io, path, flags)
   const { manifest } = loaded
-  const store = snapshotStoreOf(manifest)
+  const store = await openSnapshotStore(manifest, io.clock)
   if (store === undefined) {
     throw new ConfigError(
       loaded.problemAt(

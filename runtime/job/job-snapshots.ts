@@ -3,7 +3,6 @@ import type { ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError, reasonOf, UnavailableError } from '../errors.ts'
 import type { FileMemo } from '../sink/file-sink.ts'
 import { ChangeLogs } from '../snapshot/change-logs.ts'
-import { FolderStore } from '../snapshot/folder-store.ts'
 import { collectTorn, keepNewest } from '../snapshot/retention.ts'
 import { bytesOf, type SnapshotManifest } from '../snapshot/snapshot.ts'
 import { SnapshotSchedule, type SnapshotStatus } from '../snapshot/snapshot-schedule.ts'
@@ -19,12 +18,8 @@ import type { Store } from '../state/store.ts'
 import { readEpochRow, readJobRow } from '../task/meta.ts'
 import { DEAD_LETTER } from '../task/open-task.ts'
 import { DEAD_LETTER_FILE, deadLetterPath } from './restored-sinks.ts'
+import { openSnapshotStore } from './open-snapshot-store.ts'
 import type { RunContext } from './run-context.ts'
-
-/** Where a job's snapshots are; undefined when its manifest does not say. */
-export function snapshotStoreOf({ snapshots }: ResolvedManifest): SnapshotStore | undefined {
-  return snapshots === undefined ? undefined : new FolderStore(snapshots.to)
-}
 
 export interface JobSnapshotsOptions {
   readonly manifest: ResolvedManifest
@@ -38,7 +33,7 @@ export interface JobSnapshotsOptions {
 
 export class JobSnapshots {
   readonly #options: JobSnapshotsOptions
-  readonly #store: SnapshotStore | undefined
+  #store: SnapshotStore | undefined
   readonly #schedule: SnapshotSchedule
   readonly #over = new AbortController()
   #running: Promise<void> = Promise.resolve()
@@ -51,7 +46,6 @@ export class JobSnapshots {
   constructor(options: JobSnapshotsOptions) {
     const { manifest, context } = options
     this.#options = options
-    this.#store = snapshotStoreOf(manifest)
     this.#schedule = new SnapshotSchedule({
       everyMs: manifest.snapshots?.everyMs,
       clock: context.clock,
@@ -70,6 +64,13 @@ export class JobSnapshots {
     })
   }
 
+  /** Called first: gives where they are kept, undefined when the manifest does not say. */
+  async open(): Promise<SnapshotStore | undefined> {
+    const { manifest, context } = this.#options
+    this.#store = await openSnapshotStore(manifest, context.clock)
+    return this.#store
+  }
+
   /** The store of a task; with snapshots, what its commits change is logged in it. */
   logged(task: string, store: Store): Store {
     return this.#store === undefined ? store : this.#logs.over(task, store)
@@ -83,10 +84,11 @@ export class JobSnapshots {
     this.#running = this.#schedule.run(this.#over.signal)
   }
 
-  /** Gives up what is being taken. */
+  /** Gives up what is being taken, and lets go of where they are kept. */
   async stop(): Promise<void> {
     this.#over.abort()
     await this.#running
+    await this.#store?.close()
   }
 
   /** Takes one now. @throws ConfigError without a place for it; UnavailableError. */

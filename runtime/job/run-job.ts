@@ -15,7 +15,7 @@ import { DEAD_LETTER, shapeOf } from '../task/open-task.ts'
 import type { TaskEnd } from '../task/task.ts'
 import type { Moment } from '../task/task-parts.ts'
 import { ControlSocket } from './control-socket.ts'
-import { JobSnapshots, snapshotStoreOf } from './job-snapshots.ts'
+import { JobSnapshots } from './job-snapshots.ts'
 import { deadLetterOf } from './dead-letter-sink.ts'
 import { layoutOf, tablesOf } from './job-layout.ts'
 import { cutAll } from './cut-tasks.ts'
@@ -219,7 +219,7 @@ class JobRun {
         sources: nodesOf(graph, 'source').map(({ name }) => name),
         ...(this.#options.dropState !== undefined && { dropped: this.#options.dropState }),
       }),
-      store: snapshotStoreOf(manifest),
+      store: await this.#snapshots.open(),
       stateDir,
       context: this.#context,
     })

@@ -42,14 +42,19 @@ export async function snapshotStopped(
         cut: () => Promise.resolve(stores.map(cutOf)),
         isRunning: () => false,
       })
-      const logged = stores.map(({ task, store }) => snapshots.logged(task, store))
-      const taken = await snapshots.take()
-      // The next one may stand on it.
-      for (const store of logged) {
-        await store.commit(() => undefined)
-        await store.flushed()
+      await snapshots.open()
+      try {
+        const logged = stores.map(({ task, store }) => snapshots.logged(task, store))
+        const taken = await snapshots.take()
+        // The next one may stand on it.
+        for (const store of logged) {
+          await store.commit(() => undefined)
+          await store.flushed()
+        }
+        return taken
+      } finally {
+        await snapshots.stop()
       }
-      return taken
     } finally {
       for (const { store } of stores) await store.close()
     }

@@ -160,6 +160,23 @@ export class JetStreamApi {
     await this.#call(`STREAM.PURGE.${stream}`, before === undefined ? undefined : { seq: before })
   }
 
+  /** Removes the messages of a subject, which may have wildcards. */
+  async purgeSubject(stream: string, subject: string): Promise<void> {
+    await this.#call(`STREAM.PURGE.${stream}`, { filter: subject })
+  }
+
+  /** The subjects of a stream that match, in no order. */
+  async subjects(stream: string, filter: string): Promise<string[]> {
+    const subjects: string[] = []
+    for (;;) {
+      const body = { subjects_filter: filter, offset: subjects.length }
+      const page = await this.#call<SubjectPage>(`STREAM.INFO.${stream}`, body)
+      const found = Object.keys(page.state.subjects ?? {})
+      subjects.push(...found)
+      if (found.length === 0 || subjects.length >= (page.total ?? 0)) return subjects
+    }
+  }
+
   /** Removes one message. */
   async deleteMessage(stream: string, sequence: number): Promise<void> {
     await this.#call(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true })
@@ -168,6 +185,11 @@ export class JetStreamApi {
   /** The message with a sequence, or undefined when it is not, or no longer, there. */
   message(stream: string, sequence: number): Promise<StoredMessage | undefined> {
     return this.#message(stream, { seq: sequence })
+  }
+
+  /** The newest message of a subject, which may have wildcards. */
+  lastMessage(stream: string, subject: string): Promise<StoredMessage | undefined> {
+    return this.#message(stream, { last_by_subj: subject })
   }
 
   /** The first message with this or a higher sequence, of one subject or of any. */
@@ -231,6 +253,12 @@ export class JetStreamApi {
     const answer: Answer & { error?: ApiError } = JSON.parse(utf8.decode(message.data))
     return answer
   }
+}
+
+/** A page of the subjects of a stream, with how many messages each has. */
+interface SubjectPage {
+  readonly total?: number
+  readonly state: { readonly subjects?: Readonly<Record<string, number>> }
 }
 
 interface RawMessage {

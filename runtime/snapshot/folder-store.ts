@@ -7,7 +7,12 @@ import { syncPath } from '../state/sync-path.ts'
 import { DamagedSnapshotError } from './damaged-snapshot.ts'
 import { isPartName } from './manifest-guard.ts'
 import { isSnapshotId, PART_BYTES_MAX } from './snapshot.ts'
-import type { SnapshotStore, TornSnapshot } from './snapshot-store.ts'
+import {
+  alreadyPublished,
+  type SnapshotStore,
+  type TornSnapshot,
+  unknownSnapshot,
+} from './snapshot-store.ts'
 import { writeAll } from './whole-file.ts'
 
 const MANIFEST = 'manifest.json'
@@ -26,7 +31,7 @@ export class FolderStore implements SnapshotStore {
     const folder = this.#folderOf(id)
     await this.#written(async () => {
       await mkdir(folder, { recursive: true })
-      if (existsSync(join(folder, MANIFEST))) throw published(id, this.where)
+      if (existsSync(join(folder, MANIFEST))) throw alreadyPublished(id, this.where)
       await writeDurably(this.#fileOf(id, name), bytes)
     })
   }
@@ -36,7 +41,7 @@ export class FolderStore implements SnapshotStore {
     const path = join(folder, MANIFEST)
     await this.#written(async () => {
       await mkdir(folder, { recursive: true })
-      if (existsSync(path)) throw published(id, this.where)
+      if (existsSync(path)) throw alreadyPublished(id, this.where)
       await writeDurably(`${path}.new`, manifest)
       // The names of the parts are durable before that of the manifest.
       await syncPath(folder)
@@ -64,9 +69,9 @@ export class FolderStore implements SnapshotStore {
   }
 
   async readManifest(id: string): Promise<Uint8Array> {
-    if (!isSnapshotId(id)) throw unknown(id, this.where)
+    if (!isSnapshotId(id)) throw unknownSnapshot(id, this.where)
     const path = join(this.#folderOf(id), MANIFEST)
-    const missing = unknown(id, this.where)
+    const missing = unknownSnapshot(id, this.where)
     return await this.#reading(missing, async () => {
       const { size } = await stat(path)
       if (size > MANIFEST_BYTES_MAX) throw missing
@@ -102,6 +107,10 @@ export class FolderStore implements SnapshotStore {
       if (existsSync(folder)) await syncPath(folder)
       await rm(folder, { recursive: true, force: true })
     })
+  }
+
+  async close(): Promise<void> {
+    await Promise.resolve()
   }
 
   async #ids(): Promise<string[]> {
@@ -163,13 +172,5 @@ async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
     await file.close()
   }
 }
-
-const published = (id: string, where: string): StateError =>
-  new StateError(`snapshot ${id} is in ${where} already; it was not changed`)
-
-const unknown = (id: string, where: string): StateError =>
-  new StateError(
-    `there is no snapshot ${id} in ${where}. 'millrace snapshot ls' shows those that are there.`,
-  )
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code

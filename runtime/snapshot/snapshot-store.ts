@@ -1,3 +1,5 @@
+import { StateError } from '../errors.ts'
+
 /**
  * Where snapshots are kept. It knows names and bytes and nothing of what is in them.
  *
@@ -26,6 +28,8 @@ export interface SnapshotStore {
   readPart(id: string, name: string): AsyncIterable<Uint8Array>
   /** Removes a snapshot, published or torn; nothing when there is none. */
   remove(id: string): Promise<void>
+  /** Lets go of connections. */
+  close(): Promise<void>
 }
 
 export interface TornSnapshot {
@@ -33,3 +37,13 @@ export interface TornSnapshot {
   /** When something was last put into it, by the store's clock. */
   readonly changedAt: number
 }
+
+/** For a store that is asked to change what is published (N3). */
+export const alreadyPublished = (id: string, where: string): StateError =>
+  new StateError(`snapshot ${id} is in ${where} already; it was not changed`)
+
+/** For a store that is asked for what is not published. */
+export const unknownSnapshot = (id: string, where: string): StateError =>
+  new StateError(
+    `there is no snapshot ${id} in ${where}. 'millrace snapshot ls' shows those that are there.`,
+  )

@@ -190,6 +190,16 @@ describe('a wrong manifest is refused with line and column', () => {
     ],
     ['no job', HEAD.replace('job: ./job.ts\n', ''), '1:1 job: is missing; write a text'],
     [
+      'snapshots at no place',
+      `${HEAD}snapshots: { to: 5 }\n`,
+      '9:18 snapshots.to: write a folder, or a section with jetstream or s3',
+    ],
+    [
+      'snapshots in a bucket without keys',
+      `${HEAD}snapshots: { to: { s3: { bucket: films, regoin: eu } } }\n`,
+      "9:14 snapshots.to: s3.accessKeyId is missing; write a text; s3.secretAccessKey is missing; write a text; s3 unknown field; did you mean 'region'?",
+    ],
+    [
       'no sinks',
       HEAD.slice(0, HEAD.indexOf('sinks')),
       '1:1 sinks: is missing; write a section of named entries',

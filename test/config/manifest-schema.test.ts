@@ -6,6 +6,7 @@ import { manifestSchemaText } from '../../config/manifest-schema.ts'
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly additionalProperties?: JsonSchema | boolean
+  readonly anyOf?: readonly JsonSchema[]
   readonly format?: string
   readonly description?: string
 }
@@ -13,15 +14,21 @@ interface JsonSchema {
 const schema: JsonSchema = JSON.parse(manifestSchemaText())
 
 /** Every field of the schema with its path; `*` stands for names. */
-function fieldsOf(node: JsonSchema, path: readonly string[]): [string, JsonSchema][] {
+function fieldsOf(
+  node: JsonSchema,
+  path: readonly string[],
+  unions: 'as one' | 'each way' = 'as one',
+): [string, JsonSchema][] {
   const inner = Object.entries(node.properties ?? {}).flatMap(([name, field]) =>
-    fieldsOf(field, [...path, name]),
+    fieldsOf(field, [...path, name], unions),
   )
   const named =
     typeof node.additionalProperties === 'object'
-      ? fieldsOf(node.additionalProperties, [...path, '*'])
+      ? fieldsOf(node.additionalProperties, [...path, '*'], unions)
       : []
-  return [[path.join('.'), node], ...inner, ...named]
+  const ways =
+    unions === 'as one' ? [] : (node.anyOf ?? []).flatMap((way) => fieldsOf(way, path, unions))
+  return [[path.join('.'), node], ...inner, ...named, ...ways]
 }
 
 test('the schema file for editors is current (node --import tsx config/write-schema.ts)', async () => {
@@ -30,7 +37,7 @@ test('the schema file for editors is current (node --import tsx config/write-sch
 })
 
 test('every field that is a path is made absolute', () => {
-  const paths = fieldsOf(schema, []).filter(([, field]) => field.format === 'path')
+  const paths = fieldsOf(schema, [], 'each way').filter(([, field]) => field.format === 'path')
   expect(paths.map(([path]) => path).toSorted()).toEqual(
     PATH_FIELDS.map(({ path }) => path).toSorted(),
   )

@@ -20,7 +20,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { EXIT } from '../../runtime/cli/exit-codes.ts'
 import { differences, latestRatings } from '../crash/expected.ts'
 import { type TestInput, testInput } from '../crash/ratings.ts'
+import { NatsServer } from '../support/nats-server.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
+import { S3Server } from '../support/s3-server.ts'
 
 const pathOf = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const MAIN = pathOf('dist/runtime/cli/main.js')
@@ -263,6 +265,66 @@ describe('a job with snapshots', { timeout: PATIENCE_MS }, () => {
       [`snapshots.to=${join(root, 'no-folder', 'x')}`],
     )
     expect([code, output]).toEqual([EXIT.unavailable, expect.stringContaining('cannot be read')])
+  })
+})
+
+describe('a job whose snapshots are', { timeout: PATIENCE_MS }, () => {
+  let s3: S3Server
+  let nats: NatsServer
+  beforeAll(async () => {
+    s3 = await S3Server.start()
+    nats = await NatsServer.start()
+  })
+  afterAll(async () => {
+    await s3.stop()
+    await nats.remove()
+  })
+
+  const places = {
+    'in a bucket': () => ({ s3: { ...s3.options, prefix: 'tests/' } }),
+    'in a stream': () => ({ jetstream: { servers: nats.url, stream: 'SNAPSHOTS' } }),
+  } as const
+
+  test.each(['in a bucket', 'in a stream'] as const)(
+    '%s goes on elsewhere from the newest one, an increment',
+    async (where) => {
+      place = new Place()
+      const to = [`snapshots.to=${JSON.stringify(places[where]())}`]
+      const life = place.start(['run'], [...to, 'snapshots.every=30ms', 'snapshots.keep=50'])
+      const taken = (): number => life.output().split('a snapshot was taken').length - 1
+      await until('there are three snapshots', () => taken() >= 3)
+      life.kill()
+      await life.ended
+      const listed = await place.run(['ls'], to)
+      expect([listed.code, listed.output]).toEqual([EXIT.ok, expect.stringMatching(/  on latest-/)])
+      const verified = await place.run(['verify'], to)
+      expect([verified.code, verified.output]).toEqual([
+        EXIT.ok,
+        expect.stringMatching(/ whole\n$/),
+      ])
+      rmSync(place.path('state'), { recursive: true })
+      const { code, output } = await place.run(['run'], to)
+      expect([code, output]).toEqual([EXIT.ok, expect.stringContaining('was restored from')])
+      expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+    },
+  )
+
+  test('in a bucket that is away goes on, says so, and takes one when it is back', async () => {
+    place = new Place()
+    const to = [`snapshots.to=${JSON.stringify(places['in a bucket']())}`]
+    const other = ['name=away', ...to, 'snapshots.every=30ms']
+    s3.problem = { status: 507, code: 'InsufficientStorage' }
+    try {
+      // Nobody can tell whether there are snapshots: that is for the one who starts it to say.
+      const life = place.start(['run', '--restore', 'none'], other)
+      await until('one failed', () => life.output().includes('the job goes on without'))
+      s3.problem = undefined
+      await until('one was taken', () => life.output().includes('a snapshot was taken'))
+      expect((await life.ended).code).toBe(EXIT.ok)
+      expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+    } finally {
+      s3.problem = undefined
+    }
   })
 })
 

@@ -64,6 +64,10 @@ export class MemorySnapshotStore implements SnapshotStore {
     this.kept.delete(id)
   }
 
+  async close(): Promise<void> {
+    await Promise.resolve()
+  }
+
   async #writable(): Promise<void> {
     await Promise.resolve()
     this.failAt -= 1
