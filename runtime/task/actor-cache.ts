@@ -77,9 +77,12 @@ export class ActorCache implements ActorHome {
     return this.#bytes
   }
 
-  /** Changed actors; they cannot be evicted before the next commit. */
-  get dirtyCount(): number {
-    return this.#dirty.length
+  /**
+   * Whether half of the room is that of changed actors, which cannot be evicted before the next commit. What they have grown to is known when they are written: so it
+   * does not count whether there is other room.
+   */
+  get isCrowded(): boolean {
+    return this.#dirty.length * 2 >= this.#options.limits.entriesMax
   }
 
   noteDirty(actor: KeyActor): number {

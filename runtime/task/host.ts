@@ -23,10 +23,10 @@ export interface Host {
   write(writer: StoreWriter, epoch: number): void
   /** Makes room in memory once commits up to an epoch are committed. */
   evict(committedEpoch: number): void
-  /** How many entries changed since the last commit; they cannot be evicted before the next. */
-  readonly dirtyCount: number
   /** Keys that are in memory: key actors, or slots of open windows. */
   readonly cachedKeys: number
+  /** Whether the room in memory goes to what changed since the last commit: it cannot be evicted before the next. */
+  readonly isCrowded: boolean
   /** Results handed on by timers: windows fired, alarms rung. */
   readonly fired: number
   /** Records that came too late. */

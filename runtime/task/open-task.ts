@@ -273,7 +273,6 @@ class TaskBuilder {
       exchanges: [...this.#exchanges.values()],
       commit,
       outboxBytesMax,
-      dirtyActorsMax: Math.max(1, Math.floor(cache.entriesMax / 2)),
       counters: this.#counters,
       onMoment,
       onCommit: this.#setup.onCommit ?? (() => undefined),

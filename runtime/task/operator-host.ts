@@ -82,8 +82,8 @@ export class OperatorHost implements Turn, Host {
     this.#holdBackMs = options.operator.holdBackMs ?? 0
   }
 
-  get dirtyCount(): number {
-    return this.#actors.dirtyCount + (this.#options.shared?.dirtyCount ?? 0)
+  get isCrowded(): boolean {
+    return this.#actors.isCrowded
   }
 
   evict(committedEpoch: number): void {

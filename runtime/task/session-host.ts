@@ -204,8 +204,8 @@ export class SessionHost implements Host {
     return Number.POSITIVE_INFINITY
   }
 
-  get dirtyCount(): number {
-    return this.#dirty.length
+  get isCrowded(): boolean {
+    return this.#isOverFull && this.#dirty.length * 2 >= this.#options.limits.entriesMax
   }
 
   readonly #onTimer = (time: Timestamp, key: Key): void => {

@@ -53,7 +53,7 @@ export class SliceHost implements Host {
   #slots = 0
   /** Mean bytes of a row as last written; what the bound of memory is estimated by. */
   #rowBytes = 0
-  dirtyCount = 0
+  #dirtyCount = 0
   fired = 0
   lateCount = 0
 
@@ -141,7 +141,7 @@ export class SliceHost implements Host {
   #noteDirty(slice: Slice, slot: number): void {
     slice.flags.mark(slot, DIRTY | RECENT)
     slice.dirty.push(slot)
-    this.dirtyCount += 1
+    this.#dirtyCount += 1
   }
 
   /** Tries again by the operator's policy; false when the record was set aside. */
@@ -207,7 +207,7 @@ export class SliceHost implements Host {
     for (const [lastTime, slice] of this.#slices) {
       if (lastTime > upTo || lastTime >= timers.nextTime) continue
       this.#slots -= slice.openCount
-      this.dirtyCount -= slice.dirty.length
+      this.#dirtyCount -= slice.dirty.length
       this.#slices.delete(lastTime)
       this.#elsewhere.delete(lastTime)
       if (this.#spare.length < SPARE_MAX && slice.keys.length <= SPARE_SLOTS_MAX) {
@@ -295,15 +295,13 @@ export class SliceHost implements Host {
       slice.dirty = []
     }
     if (rows > 0) this.#rowBytes = bytes / rows
-    this.dirtyCount = 0
+    this.#dirtyCount = 0
     this.#options.timers.write(writer, epoch)
   }
 
   /** Drops slots that did not change since room was last made: all that a later record needs is in the store. */
   evict(_committedEpoch: number): void {
-    const { entriesMax, bytesMax } = this.#options.limits
-    const bytes = this.#slots * (SLOT_BYTES + this.#rowBytes * BYTES_GROWTH)
-    if (this.#slots <= entriesMax && bytes <= bytesMax) return
+    if (!this.#isOverFull) return
     for (const [lastTime, slice] of this.#slices) {
       // One that is closing remembers which keys have closed, and will be gone in a moment.
       if (lastTime <= this.#firedUpTo) continue
@@ -315,6 +313,16 @@ export class SliceHost implements Host {
       }
     }
     this.#forgetSlice()
+  }
+
+  get #isOverFull(): boolean {
+    const { entriesMax, bytesMax } = this.#options.limits
+    const bytes = this.#slots * (SLOT_BYTES + this.#rowBytes * BYTES_GROWTH)
+    return this.#slots > entriesMax || bytes > bytesMax
+  }
+
+  get isCrowded(): boolean {
+    return this.#isOverFull && this.#dirtyCount * 2 >= this.#options.limits.entriesMax
   }
 
   #thinned(slice: Slice): Slice {

@@ -44,8 +44,6 @@ export interface TaskParts {
   readonly exchanges: readonly ExchangeOutput[]
   readonly commit: CommitLimits
   readonly outboxBytesMax: number
-  /** Changed key actors of an operator beyond which an epoch ends, so that the cache can make room. */
-  readonly dirtyActorsMax: number
   /** What was counted before this run; counts of rejected records go on in it. */
   readonly counters: MutableCounters
   readonly onMoment: (moment: Moment) => void

@@ -259,16 +259,16 @@ export class Task {
     if (this.#clock.monotonic() - this.#openedAt >= commit.everyMs) return true
     if (this.#records - this.#recordsAtCommit >= commit.recordsMax) return true
     if (this.#outboxIsFull || this.#outboxBytes >= commit.bytesMax) return true
-    return hosts.some((host) => host.dirtyCount >= this.#parts.dirtyActorsMax)
+    return hosts.some((host) => host.isCrowded)
   }
 
   /** Beyond its bounds the open epoch waits for the one in flight instead of growing. */
   get #mustWaitForCommit(): boolean {
     if (this.#inFlight === undefined) return false
-    const { hosts, commit, dirtyActorsMax } = this.#parts
+    const { hosts, commit } = this.#parts
     return (
       this.#records - this.#recordsAtCommit >= commit.recordsMax ||
-      hosts.some((host) => host.dirtyCount >= dirtyActorsMax)
+      hosts.some((host) => host.isCrowded)
     )
   }
 
