@@ -18,6 +18,9 @@ import { type JoinBuffer, joinBuffer } from './join-buffer.ts'
 /** Whose time a result has: its left record's, its right record's, or the larger. A record that leaves alone has its own. */
 export type ResultTime = 'left' | 'right' | 'max'
 
+/** 0 left, 1 right. */
+export type Side = 0 | 1
+
 export interface IntervalOptions {
   /**
    * From when to when the right record's time may be, seen from the left record's: ['-1m', '10m'] is
@@ -85,21 +88,21 @@ export function holdBackOf({ lowerMs, upperMs, kind, time }: IntervalJoin): Mill
 export class IntervalJoinOperator implements KeyedOperator {
   readonly state = { version: 1, cells: { waiting: joinBuffer() } }
   readonly holdBackMs: Milliseconds
+  /** By side: from when to when a partner's time may be, seen from a record's own. */
+  readonly fromMs: readonly [Milliseconds, Milliseconds]
+  readonly untilMs: readonly [Milliseconds, Milliseconds]
+  /** By side: whether records leave alone. */
+  readonly leavesAlone: readonly [boolean, boolean]
   readonly #join: JoinFunction
   readonly #time: ResultTime
-  /** By side: from when to when a partner's time may be, seen from a record's own. */
-  readonly #fromMs: readonly [Milliseconds, Milliseconds]
-  readonly #untilMs: readonly [Milliseconds, Milliseconds]
-  /** By side: whether records leave alone. */
-  readonly #leavesAlone: readonly [boolean, boolean]
 
   constructor(interval: IntervalJoin, join: JoinFunction) {
     const { lowerMs, upperMs, kind, time } = interval
     this.#join = join
     this.#time = time
-    this.#fromMs = [lowerMs, -upperMs]
-    this.#untilMs = [upperMs, -lowerMs]
-    this.#leavesAlone = [leavesAlone(kind, 0), leavesAlone(kind, 1)]
+    this.fromMs = [lowerMs, -upperMs]
+    this.untilMs = [upperMs, -lowerMs]
+    this.leavesAlone = [leavesAlone(kind, 0), leavesAlone(kind, 1)]
     this.holdBackMs = holdBackOf(interval)
   }
 
@@ -113,11 +116,11 @@ export class IntervalJoinOperator implements KeyedOperator {
     const outcome =
       waiting.size(other(side)) === 0 ? 'alone' : this.#meet(turn, waiting, { side, time, value })
     if (outcome === 'failed') return
-    const lastTime = time + this.#untilMs[side]
+    const lastTime = time + this.untilMs[side]
     if (lastTime > turn.watermark) {
       const isOnly = waiting.add(side, time, value, outcome === 'met')
       if (isOnly) turn.wakeAt(lastTime, 'event')
-    } else if (outcome === 'alone' && this.#leavesAlone[side]) {
+    } else if (outcome === 'alone' && this.leavesAlone[side]) {
       this.#leave(turn, { side, time, value })
     }
   }
@@ -132,46 +135,48 @@ export class IntervalJoinOperator implements KeyedOperator {
   #meet(turn: Turn, waiting: JoinBuffer, record: Arrived): 'alone' | 'met' | 'failed' {
     const { side, time, value } = record
     const others = other(side)
-    const first = waiting.countBefore(others, time + this.#fromMs[side])
+    const first = waiting.countBefore(others, time + this.fromMs[side])
     const partners: Waiting[] = []
     for (let i = first; ; i++) {
       const partner = waiting.at(others, i)
-      if (partner === undefined || partner.time > time + this.#untilMs[side]) break
+      if (partner === undefined || partner.time > time + this.untilMs[side]) break
       partners.push(partner)
     }
     if (partners.length === 0) return 'alone'
     const results = attempt(turn, value, () =>
-      partners.map((partner) => this.#result(side, value, partner.value)),
+      partners.map((partner) => this.pair(side, value, partner.value)),
     )
     if (results === undefined) return 'failed'
     for (const [i, partner] of partners.entries()) {
-      turn.emit(results[i], this.#timeOf(side, time, partner.time))
-      if (this.#leavesAlone[others]) waiting.mark(others, first + i)
+      turn.emit(results[i], this.timeOf(side, time, partner.time))
+      if (this.leavesAlone[others]) waiting.mark(others, first + i)
     }
     return 'met'
   }
 
   /** Lets the records go that no partner can meet any more. */
-  #release(turn: Turn, waiting: JoinBuffer, time: Timestamp, side: 0 | 1): void {
+  #release(turn: Turn, waiting: JoinBuffer, time: Timestamp, side: Side): void {
     for (;;) {
       const record = waiting.at(side, 0)
-      if (record === undefined || record.time + this.#untilMs[side] > time) return
-      if (this.#leavesAlone[side] && !record.matched) this.#leave(turn, record)
+      if (record === undefined || record.time + this.untilMs[side] > time) return
+      if (this.leavesAlone[side] && !record.matched) this.#leave(turn, record)
       waiting.dropFirst(side)
     }
   }
 
   /** The result of a record that met none. */
   #leave(turn: Turn, { side, time, value }: Arrived): void {
-    const result = attempt(turn, value, () => this.#result(side, value, undefined))
+    const result = attempt(turn, value, () => this.pair(side, value, undefined))
     if (result !== undefined) turn.emit(result, time)
   }
 
-  #result(side: 0 | 1, value: unknown, partner: unknown): {} | null {
+  /** The result of a record with its partner, or with none. @throws what user code throws. */
+  pair(side: Side, value: unknown, partner: unknown): {} | null {
     return joined(side === 0 ? this.#join(value, partner) : this.#join(partner, value))
   }
 
-  #timeOf(side: 0 | 1, time: Timestamp, partnerTime: Timestamp): Timestamp {
+  /** The time of the result of a record with a partner. */
+  timeOf(side: Side, time: Timestamp, partnerTime: Timestamp): Timestamp {
     if (this.#time === 'max') return Math.max(time, partnerTime)
     return (this.#time === 'left') === (side === 0) ? time : partnerTime
   }
@@ -179,4 +184,4 @@ export class IntervalJoinOperator implements KeyedOperator {
 
 type Arrived = Pick<Waiting, 'side' | 'time' | 'value'>
 
-const other = (side: 0 | 1): 0 | 1 => (side === 0 ? 1 : 0)
+const other = (side: Side): Side => (side === 0 ? 1 : 0)

@@ -19,8 +19,8 @@ type Marked = Waiting & { matched: boolean }
 /** Nothing, one record, or several. */
 type Side = undefined | Marked | WaitingLine<Marked>
 
-/** As it is written; the mark is left out where there is none. */
-type Stored = [side: 0 | 1, time: Timestamp, value: unknown, matched?: true]
+/** A record as it is written; the mark is left out where there is none. */
+export type StoredWaiting = [side: 0 | 1, time: Timestamp, value: unknown, matched?: true]
 
 export class JoinBuffer implements StateCell, EntryRows {
   readonly #owner: CellOwner
@@ -196,7 +196,7 @@ export class JoinBuffer implements StateCell, EntryRows {
   }
 
   restoreEntry(key: RowKey, stored: unknown): void {
-    const [side, time, value, matched = false] = stored as Stored
+    const [side, time, value, matched = false] = stored as StoredWaiting
     const number = key as number
     this.#insert({ side, time, value, matched, number })
     if (number >= this.#nextNumber) this.#nextNumber = number + 1
@@ -209,5 +209,5 @@ export const joinBuffer = (): CellSpec<JoinBuffer> => ({
   make: (owner) => new JoinBuffer(owner),
 })
 
-const storedOf = ({ side, time, value, matched }: Marked): Stored =>
+const storedOf = ({ side, time, value, matched }: Marked): StoredWaiting =>
   matched ? [side, time, value, true] : [side, time, value]

@@ -16,6 +16,8 @@ export const KEY_BYTES_MAX = 1024
 const TAG_NUMBER = 1
 const TAG_TEXT = 2
 const TAG_TIMED = 3
+/** Of an encoded number: its tag and eight bytes. */
+const NUMBER_BYTES = 9
 
 const scratch = Buffer.allocUnsafe(8)
 
@@ -59,8 +61,14 @@ export function decodeKey(bytes: Uint8Array): Key {
 
 /** The key group of an encoded key: FNV-1a 32 of its bytes, modulo the number of groups. */
 export function keyGroup(encoded: Uint8Array): number {
+  return groupOfBytes(encoded, 0)
+}
+
+function groupOfBytes(bytes: Uint8Array, start: number): number {
   let hash = 0x811c9dc5
-  for (const byte of encoded) hash = Math.imul(hash ^ byte, 0x01000193)
+  for (let i = start; i < bytes.length; i++) {
+    hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
+  }
   return (hash >>> 0) % KEY_GROUPS
 }
 
@@ -94,6 +102,58 @@ export function actorRowKey(operator: number, encoded: Uint8Array): Uint8Array {
   rowKey.writeUInt16BE(encoded.length, 3)
   rowKey.set(encoded, 5)
   return rowKey
+}
+
+/** The row key of a key's own row, made in one piece: a commit makes hundreds of thousands. */
+export function ownRowKey(operator: number, key: Key): Uint8Array {
+  if (typeof key === 'string') return actorRowKey(operator, encodeKey(key))
+  const rowKey = Buffer.allocUnsafe(5 + NUMBER_BYTES)
+  rowKey.writeUInt16BE(operator, 1)
+  rowKey.writeUInt16BE(NUMBER_BYTES, 3)
+  rowKey[5] = TAG_NUMBER
+  writeSortableNumber(rowKey, key, 6)
+  rowKey[0] = groupOfBytes(rowKey, 5)
+  return rowKey
+}
+
+const encodedNumber = Buffer.from([TAG_NUMBER, 0, 0, 0, 0, 0, 0, 0, 0])
+
+function groupOf(key: Key): number {
+  if (typeof key === 'string') return keyGroup(encodeKey(key))
+  writeSortableNumber(encodedNumber, key, 1)
+  return groupOfBytes(encodedNumber, 0)
+}
+
+/**
+ * The places of keys in about the order of their rows: a store takes rows in its own order nearly twice
+ * as fast as at random. Of texts beyond ASCII the order is another, and nothing but that.
+ */
+export function inRowOrder(keys: readonly Key[]): Uint32Array {
+  const groups = Uint8Array.from(keys, groupOf)
+  const ends = new Uint32Array(KEY_GROUPS + 1)
+  for (const group of groups) ends[group + 1] = (ends[group + 1] as number) + 1
+  for (let group = 0; group < KEY_GROUPS; group++) {
+    ends[group + 1] = (ends[group + 1] as number) + (ends[group] as number)
+  }
+  const order = new Uint32Array(keys.length)
+  const next = ends.slice()
+  for (let i = 0; i < keys.length; i++) {
+    const group = groups[i] as number
+    order[next[group] as number] = i
+    next[group] = (next[group] as number) + 1
+  }
+  for (let group = 0; group < KEY_GROUPS; group++) {
+    order
+      .subarray(ends[group], ends[group + 1])
+      .sort((a, b) => compareKeys(keys[a] as Key, keys[b] as Key))
+  }
+  return order
+}
+
+function compareKeys(a: Key, b: Key): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b
+  const [left, right] = [String(a), String(b)]
+  return left.length - right.length || (left < right ? -1 : 1)
 }
 
 /** The row key of an entry of one of the key's collection cells. */

@@ -77,6 +77,11 @@ export class ActorCache implements ActorHome {
     return this.#bytes
   }
 
+  /** Changed actors; they cannot be evicted before the next commit. */
+  get dirtyCount(): number {
+    return this.#dirty.length
+  }
+
   /**
    * Whether half of the room is that of changed actors, which cannot be evicted before the next commit. What they have grown to is known when they are written: so it
    * does not count whether there is other room.
@@ -100,6 +105,25 @@ export class ActorCache implements ActorHome {
     if (this.#someAreElsewhere) this.#load(actor)
     this.#actors.set(key, actor)
     this.#bytes += ACTOR_BYTES + actor.rowBytes * BYTES_GROWTH
+    return actor
+  }
+
+  /** Whether an actor is in memory. */
+  has(key: Key): boolean {
+    return this.#actors.size > 0 && this.#actors.has(key)
+  }
+
+  /** Whether the store may have actors that are not in memory. */
+  get someAreElsewhere(): boolean {
+    return this.#someAreElsewhere
+  }
+
+  /** A new actor for a key whose row, if it is stored, holds what the caller is about to put into it. */
+  adopt(key: Key, isStored: boolean): KeyActor {
+    const actor = new KeyActor(this, key, this.#cells)
+    actor.stored = isStored
+    this.#actors.set(key, actor)
+    this.#bytes += ACTOR_BYTES
     return actor
   }
 

@@ -2,6 +2,7 @@
  * Turns a job's graph into the chain of functions through which its records run: built from the sinks
  * backwards, because each step is made with the step behind it.
  */
+import { IntervalJoinOperator } from '../../operators/join/interval-join.ts'
 import type { Push, StepContext } from '../../operators/operator.ts'
 import type { StateSpec } from '../../operators/state.ts'
 import { TableOperator, WindowTableOperator } from '../../operators/table.ts'
@@ -25,6 +26,7 @@ import type { ExchangeOutput } from './exchange-output.ts'
 import type { FailureDesk } from './failure-desk.ts'
 import type { JobRow } from './meta.ts'
 import type { Host } from './host.ts'
+import { JoinHost } from './join-host.ts'
 import { type HostOutputs, OperatorHost } from './operator-host.ts'
 import type { Outbox } from './outbox.ts'
 import type { OperatorShape } from './shape.ts'
@@ -273,19 +275,30 @@ class ChainBuilder {
       })
     }
     const makeHost = (): Host => {
+      const dense = { ...common, ...kept, number }
       if (!('kind' in operator)) {
-        return new OperatorHost({
+        const eventTimers = timers('event')
+        const actors = new OperatorHost({
           ...common,
           operator,
           actors: actorsOf(operator.state, name),
           ...(operator.shared !== undefined && {
             shared: actorsOf(operator.shared.state, sharedName(name)),
           }),
-          eventTimers: timers('event'),
+          eventTimers,
           processingTimers: timers('processing'),
         })
+        if (!(operator instanceof IntervalJoinOperator)) return actors
+        const join = new JoinHost({
+          ...dense,
+          operator,
+          timers: eventTimers,
+          actors,
+          onWait: timed.onAdd,
+        })
+        timed.waitsBy(join)
+        return join
       }
-      const dense = { ...common, ...kept, number }
       return operator.kind === 'slices'
         ? new SliceHost({ ...dense, operator, timers: timers(operator.clock) })
         : new SessionHost({ ...dense, operator, timers: timers('event') })

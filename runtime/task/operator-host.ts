@@ -188,6 +188,26 @@ export class OperatorHost implements Turn, Host {
     this.#actors.release(this.#current)
   }
 
+  /** A turn of a key whose event time has come, for a host that fires the timers itself. */
+  wake(time: Timestamp, key: Key): void {
+    this.#onTimer(time, key, 'event')
+  }
+
+  /** Whether a key's actor is in memory. */
+  has(key: Key): boolean {
+    return this.#actors.has(key)
+  }
+
+  /** Whether the store may have actors that are not in memory. */
+  get someAreElsewhere(): boolean {
+    return this.#actors.someAreElsewhere
+  }
+
+  /** The cell of a new actor for what was kept of a key elsewhere. @param isStored whether the key has a row. */
+  adopt(key: Key, isStored: boolean): StateCell {
+    return this.#actors.adopt(key, isStored).cell
+  }
+
   #begin(key: Key): void {
     this.#actor = this.#actors.activate(key)
     // A savepoint holds for its turn: without an end the changes of all later turns would pile up.

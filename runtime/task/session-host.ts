@@ -2,8 +2,6 @@
  * Runs sessions of which millions may be open: a record costs a look-up of its key and a few numbers in
  * columns, and touches no object of its key. In the store a key's open sessions are one row.
  *
- * N1 A key whose sessions differ from the committed store is in memory: changed, or just written. Only
- *    others are dropped to make room.
  * N2 Each open session has one timer, at its end or, while it grows, before it: then the timer is set
  *    anew when it fires. The time it waits for is stored with it: which results come first is then the
  *    same whatever was in memory.
@@ -11,15 +9,14 @@
 import type { Key, Push } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
 import type { SessionOperator } from '../../operators/window/sessions.ts'
-import { actorRowKey, encodeKey } from '../state/key-codec.ts'
-import { decodeRow, encodeRow } from '../state/row-codec.ts'
 import type { StoreWriter } from '../state/store.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
 import { type ColumnHostOptions, lateOutput } from './column-host.ts'
 import type { Host } from './host.ts'
 import { NO_SLOT } from './key-index.ts'
-import { OpenSessions, SEVERAL } from './open-sessions.ts'
-import { DIRTY, RECENT, STORED } from './slot-flags.ts'
+import { OpenSessions } from './open-sessions.ts'
+import { STORED } from './slot-flags.ts'
+import { SlotRows } from './slot-rows.ts'
 
 /** A session as it is stored: a key's row has one cell, the list of its open sessions. */
 type StoredSession = readonly [
@@ -31,8 +28,6 @@ type StoredSession = readonly [
 
 /** A rough price of a session in memory beside its accumulator. */
 const SESSION_BYTES = 120
-/** An accumulator in memory takes about this many times its encoded bytes. */
-const BYTES_GROWTH = 2
 
 export class SessionHost implements Host {
   readonly name: string
@@ -41,15 +36,7 @@ export class SessionHost implements Host {
   readonly #watermark: WatermarkHolder
   readonly #lateOutput: Push
   readonly #sessions: OpenSessions
-  /** Slots to write with the next commit; what has ended since is free or another's. */
-  #dirty: number[] = []
-  /** Keys whose rows are to go with the next commit, and with the one that is under way. */
-  #removed = new Set<Key>()
-  #removing = new Set<Key>()
-  #someAreElsewhere: boolean
-  /** The slot at which room is made next. */
-  #hand = 0
-  #rowBytes = 0
+  readonly #rows: SlotRows
   fired = 0
   lateCount = 0
 
@@ -60,7 +47,7 @@ export class SessionHost implements Host {
     this.#watermark = options.watermark
     this.#lateOutput = lateOutput(options.outputs)
     this.#sessions = new OpenSessions(options.operator.column())
-    this.#someAreElsewhere = options.mayHaveStored
+    this.#rows = new SlotRows(this.#sessions, { ...options, slotBytes: SESSION_BYTES })
   }
 
   pushOf(): Push {
@@ -72,7 +59,7 @@ export class SessionHost implements Host {
     const sessions = this.#sessions
     const end = time + this.#gapMs
     let first = sessions.firstOf(key)
-    if (first === NO_SLOT && this.#someAreElsewhere) first = this.#load(key)
+    if (first === NO_SLOT && this.#rows.someAreElsewhere) first = this.#load(key)
     let touched = NO_SLOT
     let count = 0
     for (let slot = first; slot !== NO_SLOT; slot = sessions.nextOf(slot)) {
@@ -93,19 +80,19 @@ export class SessionHost implements Host {
     sessions.column.apply(slot)
     const start = Math.min(sessions.startOf(slot), time)
     sessions.stretch(slot, start, Math.max(sessions.endOf(slot), time + this.#gapMs))
-    if (!sessions.flags.has(slot, DIRTY)) this.#noteDirty(slot)
+    sessions.noteChanged(slot)
   }
 
   #open(value: unknown, time: Timestamp, key: Key, first: number): void {
     const sessions = this.#sessions
     const slot = sessions.open(key, first, time, time + this.#gapMs)
     if (!this.#stage(value, slot)) {
-      sessions.close(slot)
+      sessions.free(slot)
       return
     }
     sessions.column.apply(slot)
     this.#waitFor(slot)
-    this.#noteDirty(slot)
+    sessions.noteChanged(slot)
   }
 
   /** Reads the value for its slot; false when the record was set aside. */
@@ -145,10 +132,10 @@ export class SessionHost implements Host {
     const all = [first, ...others]
     const start = Math.min(time, ...all.map((slot) => sessions.startOf(slot)))
     const end = Math.max(time + this.#gapMs, ...all.map((slot) => sessions.endOf(slot)))
-    for (const slot of others) sessions.close(slot)
+    for (const slot of others) sessions.free(slot)
     sessions.column.set(first, accumulator.value)
     sessions.stretch(first, start, end)
-    this.#noteDirty(first)
+    sessions.noteChanged(first)
   }
 
   /** The sessions of a key that touch an interval, in order of time. */
@@ -164,11 +151,6 @@ export class SessionHost implements Host {
   #late(value: unknown, time: Timestamp, key: Key): void {
     this.lateCount += 1
     this.#lateOutput(value, time, key)
-  }
-
-  #noteDirty(slot: number): void {
-    this.#sessions.flags.mark(slot, DIRTY | RECENT)
-    this.#dirty.push(slot)
   }
 
   /** N2 */
@@ -205,19 +187,19 @@ export class SessionHost implements Host {
   }
 
   get isCrowded(): boolean {
-    return this.#isOverFull && this.#dirty.length * 2 >= this.#options.limits.entriesMax
+    return this.#rows.isCrowded
   }
 
   readonly #onTimer = (time: Timestamp, key: Key): void => {
     const sessions = this.#sessions
     let slot = sessions.firstOf(key)
-    if (slot === NO_SLOT && this.#someAreElsewhere) slot = this.#load(key)
+    if (slot === NO_SLOT && this.#rows.someAreElsewhere) slot = this.#load(key)
     while (slot !== NO_SLOT) {
       const next = sessions.nextOf(slot)
       if (sessions.endOf(slot) - 1 <= time) this.#end(slot, key)
       else if (sessions.wakeAtOf(slot) === time) {
         this.#waitFor(slot)
-        if (!sessions.flags.has(slot, DIRTY)) this.#noteDirty(slot)
+        sessions.noteChanged(slot)
       }
       slot = next
     }
@@ -235,10 +217,7 @@ export class SessionHost implements Host {
       const failure = { error, key, value: sessions.column.get(slot) }
       closed = failures.recover(this.name, failure, close)
     }
-    const wasStored = sessions.flags.has(slot, STORED)
-    const left = sessions.close(slot)
-    if (left !== NO_SLOT) this.#noteDirty(left)
-    else if (wasStored) this.#removed.add(key)
+    this.#rows.free(slot)
     if (closed === undefined) return
     this.fired += 1
     outputs.main(closed.value, window.end - 1, key)
@@ -246,94 +225,38 @@ export class SessionHost implements Host {
 
   // ── commit and room ────────────────────────────────────────────────────────────────────────────
 
-  #rowKey(key: Key): Uint8Array {
-    return actorRowKey(this.#options.number, encodeKey(key))
-  }
-
-  /** Reads a key's sessions from the store; the first of them, or -1. */
+  /** Reads a key's sessions from the store; the newest of them, or -1. */
   #load(key: Key): number {
-    if (this.#removed.has(key) || this.#removing.has(key)) return NO_SLOT
-    const bytes = this.#options.store.get('state', this.#rowKey(key))
-    if (bytes === undefined) return NO_SLOT
-    const what = `the sessions of key ${JSON.stringify(key)} of operator '${this.name}'`
+    const row = this.#rows.read(key, `operator '${this.name}': the sessions`)
+    if (row === undefined) return NO_SLOT
     const sessions = this.#sessions
     let first = NO_SLOT
-    const [stored] = decodeRow(bytes, what).value as [readonly StoredSession[]]
+    const [stored] = row as [readonly StoredSession[]]
     for (const [start, end, wakeAt, accumulator] of stored) {
-      const slot = sessions.open(key, first, start, end)
-      first = slot
-      sessions.wakeAt(slot, wakeAt)
-      sessions.column.set(slot, accumulator)
-      sessions.flags.mark(slot, STORED)
+      first = sessions.open(key, first, start, end)
+      sessions.wakeAt(first, wakeAt)
+      sessions.column.set(first, accumulator)
+      sessions.flags.mark(first, STORED)
     }
     return first
   }
 
   write(writer: StoreWriter, epoch: number): void {
-    for (const key of this.#removed) writer.remove('state', this.#rowKey(key))
-    this.#removing = this.#removed
-    this.#removed = new Set()
-    const sessions = this.#sessions
-    let [rows, bytes] = [0, 0]
-    for (const slot of this.#dirty) {
-      // Ended, or written already with another session of its key.
-      if (!sessions.flags.has(slot, DIRTY)) continue
-      const key = sessions.keyOf(slot) as Key
-      const row = encodeRow([this.#stored(slot, key)], epoch)
-      writer.put('state', this.#rowKey(key), row)
-      rows += 1
-      bytes += row.length
-    }
-    if (rows > 0) this.#rowBytes = bytes / rows
-    this.#dirty = []
+    this.#rows.write(writer, epoch, this.#rowOf)
     this.#options.timers.write(writer, epoch)
   }
 
-  /** The sessions of a slot's key as they are stored: nearly always it has one. */
-  #stored(only: number, key: Key): readonly StoredSession[] {
+  readonly #rowOf = (first: number): unknown => {
     const sessions = this.#sessions
     const stored: StoredSession[] = []
-    const isOnly = !sessions.flags.has(only, SEVERAL)
-    for (
-      let slot = isOnly ? only : sessions.firstOf(key);
-      slot !== NO_SLOT;
-      slot = sessions.nextOf(slot)
-    ) {
+    for (let slot = first; slot !== NO_SLOT; slot = sessions.nextOf(slot)) {
       const [start, end] = [sessions.startOf(slot), sessions.endOf(slot)]
       stored.push([start, end, sessions.wakeAtOf(slot), sessions.column.get(slot)])
-      sessions.flags.unmark(slot, DIRTY)
-      sessions.flags.mark(slot, STORED)
     }
-    return stored
+    return [stored]
   }
 
-  /** Drops keys that did not change since they were last looked at (N1): a hand goes round over the slots. */
   evict(_committedEpoch: number): void {
-    this.#removing = new Set()
-    const sessions = this.#sessions
-    for (let toLookAt = sessions.slots; toLookAt > 0 && this.#isOverFull; toLookAt--) {
-      this.#hand = (this.#hand + 1) % sessions.slots
-      const key = sessions.keyOf(this.#hand)
-      if (key === undefined || this.#wasUsed(key)) continue
-      this.#someAreElsewhere = true
-      for (let slot = sessions.firstOf(key); slot !== NO_SLOT; slot = sessions.close(slot));
-    }
-  }
-
-  get #isOverFull(): boolean {
-    const { entriesMax, bytesMax } = this.#options.limits
-    const { size } = this.#sessions
-    return size > entriesMax || size * (SESSION_BYTES + this.#rowBytes * BYTES_GROWTH) > bytesMax
-  }
-
-  /** Whether a key has changed since it was last asked; then it stays for now. */
-  #wasUsed(key: Key): boolean {
-    const sessions = this.#sessions
-    let wasUsed = false
-    for (let slot = sessions.firstOf(key); slot !== NO_SLOT; slot = sessions.nextOf(slot)) {
-      if (sessions.flags.has(slot, DIRTY | RECENT)) wasUsed = true
-      sessions.flags.unmark(slot, RECENT)
-    }
-    return wasUsed
+    this.#rows.evict()
   }
 }

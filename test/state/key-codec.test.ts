@@ -7,11 +7,14 @@ import {
   entryRange,
   entryRowKey,
   KEY_GROUPS,
+  inRowOrder,
   keyGroup,
+  ownRowKey,
   keyProblem,
   readSortableNumber,
   writeSortableNumber,
 } from '../../runtime/state/key-codec.ts'
+import type { Key } from '../../operators/operator.ts'
 import type { TimedKey } from '../../operators/state.ts'
 import { BAD_KEYS, NASTY_KEYS } from '../support/keys.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
@@ -74,6 +77,31 @@ describe('row keys', () => {
       expect(group).toBeGreaterThanOrEqual(0)
       expect(group).toBeLessThan(KEY_GROUPS)
       expect(actorRowKey(7, bytes)[0]).toBe(group)
+    }
+  })
+
+  it('are the same when they are made in one piece', () => {
+    for (const key of NASTY_KEYS) {
+      expect(hex(ownRowKey(300, key))).toBe(hex(actorRowKey(300, encodeKey(key))))
+    }
+  })
+
+  it('of numbers and of ASCII come in order when their keys are ordered', () => {
+    const seed = newSeed()
+    const random = randomFrom(seed)
+    const keys: Key[] = Array.from({ length: 3_000 }, () => {
+      const number = Math.floor(random() * 4e9) - 2e9
+      return random() < 0.5 ? number : `user ${number}`
+    })
+    const order = [...inRowOrder(keys)]
+    expect(
+      order.toSorted((a, b) => a - b),
+      `seed ${seed}`,
+    ).toEqual([...keys.keys()])
+    for (const kind of ['number', 'string']) {
+      const rows = order.map((i) => keys[i] as Key).filter((key) => typeof key === kind)
+      const made = rows.map((key) => hex(ownRowKey(1, key)))
+      expect(made, `seed ${seed}`).toEqual(made.toSorted())
     }
   })
 

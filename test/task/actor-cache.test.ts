@@ -78,6 +78,7 @@ describe('the actor cache', () => {
   it('evicts down to its bound of entries, and loads again what it evicted', async () => {
     const onDisk = new CacheOnDisk({ entriesMax: 10, bytesMax: Number.POSITIVE_INFINITY })
     for (let key = 0; key < 100; key++) onDisk.cellsOf(key)[0].set(key)
+    expect(onDisk.cache.dirtyCount).toBe(100)
     expect(onDisk.cache.isCrowded).toBe(true)
     await onDisk.commit()
     onDisk.cache.evict(onDisk.epoch)

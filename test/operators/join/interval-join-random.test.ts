@@ -27,9 +27,10 @@ type Pair = Pick<Joined, 'left' | 'right'>
 
 const rowOf = ({ key, result, time }: Timed<Pair>): Joined => ({ key, ...result, time })
 
-function settingOf({ below, of }: Chance) {
-  const lower = below(41) - 25
-  const upper = lower + below(25)
+/** @param widthMs how long intervals are at most. */
+function settingOf({ below, of }: Chance, widthMs = 25) {
+  const lower = below(widthMs + 16) - widthMs
+  const upper = lower + below(widthMs)
   const exclusive = of([undefined, undefined, 'lower', 'upper', 'both'] as const)
   return {
     within: [lower, upper + 2] as const,
@@ -57,45 +58,53 @@ const jobOf = (options: ReturnType<typeof settingOf>, sources: 'one' | 'two'): J
   })
 
 describe('an interval join on random streams', () => {
-  it('gives from one source what looking at every pair gives, in order, over crashes', async () => {
-    for (const seed of seeds(90)) {
-      const chance = chanceOf(seed)
-      const options = settingOf(chance)
-      const interval: IntervalJoin = intervalJoin('oracle', options)
-      const t = await testJob(jobOf(options, 'one'), settingsOf(chance))
-      const entries = await runScript(t, chance, {
-        steps: 30,
-        keys: KEYS,
-        spreadMs: 30,
-        sources: 'one',
-      })
-      const named = `seed ${seed} ${JSON.stringify(options)}`
-      const before = intervalOracle(entries, interval)
-      for (const key of KEYS) {
-        const state = (await t.state('join', key))?.['waiting'] ?? new Map()
-        const waiting = [...(state as Map<number, [side: 0 | 1, time: number, item: Item]>)]
-        for (const side of [0, 1] as const) {
-          const numbers = waiting.flatMap(([, [of, , item]]) => (of === side ? [item.n] : []))
-          const expected = before.waiting(key, side === 0 ? 'left' : 'right')
-          expect(
-            numbers.toSorted((a, b) => a - b),
-            named,
-          ).toEqual(expected)
+  // Of few keys some have more records than a row takes, and fewer again.
+  it.each([
+    ['of few records a key', KEYS, 25, 90],
+    ['of many records a key', ['a', 'b'], 150, 60],
+  ])(
+    '%s: one source gives what looking at every pair gives, over crashes',
+    async (_, keys, widthMs, count) => {
+      for (const seed of seeds(count)) {
+        const chance = chanceOf(seed)
+        const options = settingOf(chance, widthMs)
+        const interval: IntervalJoin = intervalJoin('oracle', options)
+        const t = await testJob(jobOf(options, 'one'), settingsOf(chance))
+        const entries = await runScript(t, chance, {
+          steps: 30,
+          keys,
+          spreadMs: 30,
+          sources: 'one',
+        })
+        const named = `seed ${seed} ${JSON.stringify(options)}`
+        const before = intervalOracle(entries, interval)
+        for (const key of keys) {
+          const state = (await t.state('join', key))?.['waiting'] ?? new Map()
+          const waiting = [...(state as Map<number, [side: 0 | 1, time: number, item: Item]>)]
+          for (const side of [0, 1] as const) {
+            const numbers = waiting.flatMap(([, [of, , item]]) => (of === side ? [item.n] : []))
+            const expected = before.waiting(key, side === 0 ? 'left' : 'right')
+            expect(
+              numbers.toSorted((a, b) => a - b),
+              named,
+            ).toEqual(expected)
+          }
         }
+        t.endInput('items')
+        const expected = intervalOracle([...entries, { watermark: Infinity }], interval)
+        const results = await t.output<Timed<Pair>>('results')
+        expect(byKey(results.map(rowOf)), named).toEqual(byKey(expected.results))
+        expect(
+          results.filter(({ isLate }) => isLate),
+          named,
+        ).toEqual([])
+        expect(await t.output('late'), named).toEqual(expected.late)
+        for (const key of keys) expect(await t.state('join', key), named).toBeUndefined()
+        await closeQuietly(t)
       }
-      t.endInput('items')
-      const expected = intervalOracle([...entries, { watermark: Infinity }], interval)
-      const results = await t.output<Timed<Pair>>('results')
-      expect(byKey(results.map(rowOf)), named).toEqual(byKey(expected.results))
-      expect(
-        results.filter(({ isLate }) => isLate),
-        named,
-      ).toEqual([])
-      expect(await t.output('late'), named).toEqual(expected.late)
-      for (const key of KEYS) expect(await t.state('join', key), named).toBeUndefined()
-      await closeQuietly(t)
-    }
-  }, 120_000)
+    },
+    120_000,
+  )
 
   it('gives from two sources the same whatever their interleaving, over crashes', async () => {
     for (const seed of seeds(60)) {

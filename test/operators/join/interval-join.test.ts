@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { job, tumbling, count, type JobDefinition } from 'millrace'
 import { testJob } from 'millrace/testing'
 import * as z from 'zod'
+import { randomFrom } from '../../support/random.ts'
 import {
   holdBackOf,
   intervalJoin,
@@ -202,5 +203,42 @@ describe('a key with many records', () => {
     const results = await t.output<[number, number | null]>('out')
     expect(results).toEqual(expected)
     await t.close()
+  })
+
+  it('gives results in one order, whenever it commits, of keys with few records and with many', async () => {
+    const Item = Row.extend({ side: z.enum(['left', 'right']) })
+    const joining = job('joining', ({ source, sink }) => {
+      const items = source('items', Item)
+      const rights = items.filter(({ side }) => side === 'right').keyBy(({ key }) => key)
+      items
+        .filter(({ side }) => side === 'left')
+        .keyBy(({ key }) => key)
+        .outerJoin('join', rights, { within: [-20, 20] }, (l, r) => [l?.n ?? null, r?.n ?? null])
+        .to(sink('out'))
+    })
+    const outputOf = async (records: number, batchRecordsMax: number): Promise<unknown[]> => {
+      const t = await testJob(joining, { batchRecordsMax, commit: { every: '1h', records } })
+      const random = randomFrom(7)
+      for (let step = 0, now = 0; step < 60; step++, now += 3) {
+        const items = Array.from({ length: 12 }, (_, n) => {
+          // Half of all is of one key, more than a row takes; none of it meets a partner.
+          const key = random() < 0.5 ? 'many' : `k${Math.floor(random() * 40)}`
+          const side = key === 'many' || random() < 0.7 ? 'left' : 'right'
+          // Several records a time, nearly always in order.
+          const time = now + (random() < 0.05 ? 0 : Math.floor(n / 4))
+          return { ...row(time, step * 100 + n, key), side }
+        })
+        t.push('items', ...items)
+        t.advanceWatermark('items', now - 1)
+      }
+      t.endInput('items')
+      const output = await t.output('out')
+      await t.close()
+      return output
+    }
+    const expected = await outputOf(1, 1)
+    expect(expected.length).toBeGreaterThan(400)
+    expect(await outputOf(7, 3)).toEqual(expected)
+    expect(await outputOf(1_000_000, 2_048)).toEqual(expected)
   })
 })
