@@ -1,7 +1,7 @@
 /** How to reach a NATS server: the same fields wherever a manifest names one. */
 import * as z from 'zod'
 import { ALWAYS, count, duration, path, section, streamName, text } from './fields.ts'
-import { start } from './start.ts'
+import { checkRange, rangeFields } from './log-range.ts'
 
 /** Any server text but one that carries spaces; the client understands `host`, `host:port` and URLs. */
 const server = z
@@ -62,15 +62,17 @@ export const jetstreamSource = section({
   ...connectionShape,
   stream: streamName('The stream to read.'),
   subject: text('Reads only the subjects that match, as in ratings.eu.>.').optional(),
-  from: start,
+  ...rangeFields,
 })
   .superRefine(checkIdentity, ALWAYS)
+  .superRefine(checkRange)
   .transform((written) => ({
     kind: 'jetstream' as const,
     connection: connectionOf(written),
     stream: written.stream,
     subject: written.subject,
-    start: written.from,
+    from: written.from,
+    to: written.to,
   }))
 
 const SHARED_MODES = { own: 'own', ids: 'shared', chained: 'sharedChained' } as const

@@ -97,6 +97,20 @@ const metrics = section({
   })
   .meta({ description: 'Serves /metrics for Prometheus, and /healthz.' })
 
+const SPEED = 'write how many times as fast as the records came, as in 10x, or max'
+
+/** @returns how many times as fast as event time went; Infinity: as fast as it can be read. */
+const speed = z
+  .string({ error: SPEED })
+  .regex(/^(max|\d+(\.\d+)?x)$/, { error: SPEED })
+  .transform((written) =>
+    written === 'max' ? Number.POSITIVE_INFINITY : Number.parseFloat(written),
+  )
+  .refine((times) => times > 0, { error: SPEED })
+  .meta({
+    description: 'In batch: replays at a multiple of the event time of the records. Default: max.',
+  })
+
 const operator = section({
   onError: z
     .union([z.literal('fail'), z.strictObject({ deadLetterAfter: z.int().min(1).max(1000) })], {
@@ -146,6 +160,11 @@ export const manifestSchema = section({
     .enum(['live', 'batch'])
     .meta({ description: "live: go on for ever; batch: end at the inputs' end." })
     .default('live'),
+  followedBy: z
+    .literal('live', { error: 'write live, or remove it' })
+    .meta({ description: 'Behind a batch: go on live from exactly where it ended.' })
+    .optional(),
+  speed: speed.optional(),
 })
   .superRefine((written, context) => {
     for (const field of ['sources', 'sinks'] as const) {

@@ -18,7 +18,7 @@ import {
 } from './fields.ts'
 import { formatOf } from './file-format.ts'
 import { jetstreamSource } from './jetstream-section.ts'
-import { start } from './start.ts'
+import { checkRange, rangeFields } from './log-range.ts'
 
 const fileSource = section({
   path: path('A file or a glob of files, read in the order of their names; .gz is unpacked.'),
@@ -51,13 +51,16 @@ const embeddedSource = section({
   log: path(
     'Folder of the embedded log; default .millrace/log in the working directory.',
   ).optional(),
-  from: start,
-}).transform(({ stream, log, from }) => ({
-  kind: 'embedded' as const,
-  stream,
-  log: log ?? LOG_DIR_DEFAULT,
-  start: from,
-}))
+  ...rangeFields,
+})
+  .superRefine(checkRange)
+  .transform(({ stream, log, from, to }) => ({
+    kind: 'embedded' as const,
+    stream,
+    log: log ?? LOG_DIR_DEFAULT,
+    from,
+    to,
+  }))
 
 const generatorSource = section({
   module: path('A module whose default export makes the records.'),

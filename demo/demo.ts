@@ -164,7 +164,7 @@ class Demo {
   /** The stream has no end that the job could know; the demo knows how many ratings there will be. */
   #progress() {
     const now = this.#parts.job.progress()
-    return { ...now, bytesRead: readOf(now), bytesTotal: this.#options.ratings }
+    return { ...now, share: Math.min(1, readOf(now) / this.#options.ratings) }
   }
 
   #summaryContext() {

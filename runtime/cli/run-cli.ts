@@ -108,6 +108,24 @@ function addRun(add: AddCommand, { io, services, outcome }: Context): void {
     .addOption(
       new Option('--mode <mode>', 'go on for ever, or end at the end').choices(['live', 'batch']),
     )
+    .option(
+      '--from <[source=]place>',
+      "where a fresh state begins in a stream: a sequence, a time of the log (a date, or 1769848200000ms), 'start', 'now'; repeatable",
+      collect,
+      [],
+    )
+    .option(
+      '--to <[source=]place>',
+      "where a batch ends: with a sequence, before a time of the log, or 'now' (the end of the stream when the batch begins); repeatable",
+      collect,
+      [],
+    )
+    .addOption(
+      new Option('--then <mode>', 'behind a batch: go on live from exactly there').choices([
+        'live',
+      ]),
+    )
+    .option('--speed <speed>', "of a batch: as in 10x of the records' event time, or 'max'")
     .option('--overwrite', 'let a fresh state replace output files that are there')
     .option(
       '--restore <snapshot>',

@@ -1,6 +1,6 @@
 /** `millrace run`: runs a job until its input ends or somebody stops it. */
 import type { ResolvedManifest } from '../../config/manifest.ts'
-import { reasonOf } from '../errors.ts'
+import { ConfigError, reasonOf } from '../errors.ts'
 import type { RestoreChoice } from '../job/restore-state.ts'
 import type { ResultsAfter } from '../job/restored-sinks.ts'
 import type { RunLog } from '../job/run-context.ts'
@@ -11,13 +11,14 @@ import type { CliIo } from './io.ts'
 import type { LogLevel } from './log-level.ts'
 import { createLogger } from './logger.ts'
 import { showProgress } from './progress.ts'
+import { type ReplayFlags, replaySettings } from './replay-flags.ts'
 import type { JobSummary, RunningJob } from './running-job.ts'
 import type { CliServices } from './services.ts'
 import { summaryText } from './summary.ts'
 import { loadTarget, rememberRun } from './target.ts'
 import type { Target, TargetFlags } from './target.ts'
 
-export interface RunFlags extends TargetFlags {
+export interface RunFlags extends TargetFlags, ReplayFlags {
   readonly mode?: 'live' | 'batch'
   readonly overwrite?: boolean
   readonly quiet?: boolean
@@ -43,11 +44,16 @@ export async function run(
   const report = flags.reportImports === true && {
     onImport: (url: string): void => fullIo.tell({ imported: url }),
   }
-  const [target] = await Promise.all([loadTarget(fullIo, path, flags, { ready, ...report }), ready])
+  const set = [...(flags.set ?? []), ...(await replaySettings(fullIo, path, flags))]
+  const [target] = await Promise.all([
+    loadTarget(fullIo, path, { ...flags, set }, { ready, ...report }),
+    ready,
+  ])
   const { manifest } = target.loaded
   const io = sharingTerminal(fullIo, manifest)
   const log = createLogger(io, flags.logLevel)
   const mode = flags.mode ?? manifest.mode
+  if (mode === 'live') refuseForLive(flags)
   const job = await services.startJob({
     manifest,
     definition: target.definition,
@@ -77,6 +83,14 @@ export async function run(
     io.out(summaryText(ended, { job: target.job, manifest, workingDir: io.workingDir }))
   }
   return EXIT.ok
+}
+
+function refuseForLive({ to = [], then, speed }: RunFlags): void {
+  const flags = { '--to': to[0], '--then': then, '--speed': speed }
+  for (const [flag, value] of Object.entries(flags)) {
+    if (value === undefined) continue
+    throw new ConfigError(`${flag} is for batches; add --mode batch, or leave it out`)
+  }
 }
 
 function restoreChoice({ restore, as, results }: RunFlags): RestoreChoice {

@@ -22,7 +22,7 @@ export function summaryText(summary: JobSummary, context: SummaryContext): strin
 
 function figures(summary: JobSummary, { job, manifest, workingDir }: SummaryContext): string[] {
   const rate = perSecond(summary.recordsRead, summary.elapsedMs)
-  const first = progressLine(job, summary, rate)
+  const first = progressLine(job, summary, [rate])
   const wrote = summary.outputs.map(({ sink, where, records }) =>
     manifest.sinks.get(sink)?.kind === 'table'
       ? ` keeps the table ${sink} in its state`

@@ -12,7 +12,7 @@ import { partitionOf } from '../state/key-codec.ts'
 import { type CommittedState, openAllCommitted } from '../state/read-state.ts'
 import { readState } from '../state/state-entry.ts'
 import { TOLD } from '../task/frame-ingest.ts'
-import { readEpochRow } from '../task/meta.ts'
+import { type EpochRow, phaseOf, readEpochRow } from '../task/meta.ts'
 import type { EventTimeOptions } from '../time/event-time.ts'
 import { layoutOf } from './job-layout.ts'
 import { eventTimeOf } from './make-source.ts'
@@ -50,9 +50,9 @@ export async function explainWindow(options: ExplainOptions): Promise<Explanatio
     }
     const { graph, task, keys } = whereIs(options, tasks)
     const { store, job, sync } = task
-    const eventTimes = new Map([...toldTimes(graph), ...eventTimesOf(options)])
     // From here on without a wait: all that is read is of one commit.
     const last = readEpochRow(store) ?? task.last
+    const eventTimes = new Map([...toldTimes(graph), ...eventTimesOf(options, last)])
     const facts = { graph, store, job, last, eventTimes, now, isRunning }
     const explanation = explain(readFacts(facts, { operator, keys, time }))
     await sync()
@@ -100,17 +100,17 @@ function toldTimes(graph: Graph): (readonly [string, EventTimeOptions])[] {
   return nodesOf(graph, 'source').map(({ name }) => [name, TOLD] as const)
 }
 
-function eventTimesOf({
-  manifest,
-  definition,
-  mode,
-}: ExplainOptions): ReadonlyMap<string, EventTimeOptions> {
+function eventTimesOf(
+  { manifest, definition, mode: asked }: ExplainOptions,
+  last: EpochRow,
+): ReadonlyMap<string, EventTimeOptions> {
+  const mode = phaseOf(last, { mode: asked, followedBy: manifest.followedBy })
   return new Map(
     nodesOf(definition.graph, 'source').flatMap(({ name, time, watermarks }) => {
       const section = manifest.sources.get(name)
       return section === undefined
         ? []
-        : [[name, eventTimeOf(section, { time, watermarks, mode })] as const]
+        : [[name, eventTimeOf(section, { name, time, watermarks, mode })] as const]
     }),
   )
 }

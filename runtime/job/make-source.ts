@@ -9,6 +9,7 @@ import { SortedFileSource } from '../source/sorted-file-source.ts'
 import { decodeJson } from '../source/format/json.ts'
 import { type Generate, GeneratorSource } from '../source/generator-source.ts'
 import { logSource } from '../source/log-source.ts'
+import { type Pace, pacedSource, type TimeOf } from '../source/paced-source.ts'
 import type { Decode } from '../source/format/format.ts'
 import { type Source, Undecodable } from '../source/source.ts'
 import { carriedIn, type EventTimeOptions, timeReader } from '../time/event-time.ts'
@@ -28,9 +29,28 @@ export interface SourceOptions {
   readonly eventTime: EventTimeOptions
   /** Folder of the job's state; a sort keeps its temporary files there. */
   readonly stateDir: string
+  /** Holds records back until it is their time; default: none. */
+  readonly pace?: Pace | undefined
 }
 
 export async function makeSource(options: SourceOptions): Promise<Source> {
+  const { pace } = options
+  const source = await unpacedSource(options)
+  return pace === undefined ? source : pacedSource(source, pace, usableTime(options))
+}
+
+/** The time that the task will give a record; NaN for what it will set aside. */
+function usableTime(options: SourceOptions): TimeOf {
+  const { of, minTime, maxAheadMs } = options.eventTime
+  const read = of === 'log' ? undefined : timeToSortBy(options)
+  return (value, logTime) => {
+    if (value instanceof Undecodable) return Number.NaN
+    const time = read === undefined ? logTime : read(value)
+    return time >= minTime && time - logTime <= maxAheadMs ? time : Number.NaN
+  }
+}
+
+async function unpacedSource(options: SourceOptions): Promise<Source> {
   const { name, source, manifest, context } = options
   const { input } = source
   const { clock } = context
@@ -63,7 +83,7 @@ export async function makeSource(options: SourceOptions): Promise<Source> {
       })
     case 'embedded': {
       const log = await options.connections.embedded(input.log)
-      return logSource({ ...logOptions(options), log, stream: input.stream, start: input.start })
+      return logSource({ ...logOptions(options, input), log })
     }
     case 'jetstream': {
       const log = await options.connections.jetStream(input.connection, {
@@ -71,7 +91,7 @@ export async function makeSource(options: SourceOptions): Promise<Source> {
         onSkip: (message) => context.log.warn({ source: name }, message),
         ...(input.subject !== undefined && { subject: input.subject }),
       })
-      return logSource({ ...logOptions(options), log, stream: input.stream, start: input.start })
+      return logSource({ ...logOptions(options, input), log })
     }
   }
 }
@@ -98,11 +118,19 @@ export function timeToSortBy({
   }
 }
 
-function logOptions({ name, source, manifest, context }: SourceOptions) {
+type LogSection = Extract<SourceManifest['input'], { readonly kind: 'embedded' | 'jetstream' }>
+
+function logOptions(
+  { name, source, manifest, context }: SourceOptions,
+  { stream, from, to }: LogSection,
+) {
   return {
     name,
+    stream,
+    from,
+    to: context.mode === 'batch' ? to : undefined,
+    goesOn: context.mode === 'batch' && manifest.followedBy === 'live',
     decode: jsonUpTo(manifest.limits.recordBytesMax),
-    until: context.mode === 'batch' ? ('end-at-open' as const) : undefined,
     onDataLoss: source.onDataLoss,
     clock: context.clock,
     stop: context.stop,
@@ -129,26 +157,31 @@ async function loadGenerator(file: string): Promise<Generate> {
 export function eventTimeOf(
   { eventTime }: SourceManifest,
   {
+    name,
     time,
     watermarks,
     mode,
   }: {
+    /** Of the source. */
+    readonly name: string
     readonly time: ((value: unknown) => number) | undefined
     readonly watermarks?: Watermarks<unknown> | undefined
     readonly mode: 'live' | 'batch'
   },
 ): EventTimeOptions {
-  const { field, unit, order, watermarkField, alignment } = eventTime
+  const { field, unit, order, outOfOrderMs, watermarkField, alignment } = eventTime
   const own =
     watermarks ?? (watermarkField === undefined ? undefined : carriedIn(watermarkField, unit))
   return {
     of: time ?? (field === undefined ? 'log' : { field, unit }),
     // In batch an unordered source tells the time at its end only, so nothing is late.
     progressive: mode === 'live' || order !== 'unordered',
-    outOfOrderMs: eventTime.outOfOrderMs,
+    outOfOrderMs,
     // In batch every input comes to its end: to go on without one would make its records late.
     idleAfterMs: mode === 'batch' ? Number.POSITIVE_INFINITY : eventTime.idleAfterMs,
     whenIdle: eventTime.whenIdle,
+    // In batch the partitions of a source come together, so that little waits for the slowest of them.
+    ...(mode === 'batch' && { alignment: { group: `(${name})`, maxDriftMs: outOfOrderMs } }),
     ...(alignment !== undefined && { alignment }),
     ...(own !== undefined && { watermarks: own }),
     maxAheadMs: eventTime.maxAheadMs,

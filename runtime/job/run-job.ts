@@ -18,8 +18,10 @@ import { ControlSocket } from './control-socket.ts'
 import { JobSnapshots } from './job-snapshots.ts'
 import { deadLetterOf } from './dead-letter-sink.ts'
 import { layoutOf, tablesOf } from './job-layout.ts'
+import { checkMode } from './check-mode.ts'
 import { cutAll } from './cut-tasks.ts'
 import { placeOfSink } from './make-sink.ts'
+import { paceOf } from './phase.ts'
 import { type RestoreChoice, restoreState } from './restore-state.ts'
 import type { RunContext } from './run-context.ts'
 import { lockState } from './state-lock.ts'
@@ -56,9 +58,8 @@ export interface JobProgress {
   /** The newest durable epoch. */
   readonly epoch: number
   readonly watermark: number
-  readonly bytesRead: number
-  /** Undefined when it is not known. */
-  readonly bytesTotal: number | undefined
+  /** How much of the inputs is read, from 0 to 1; undefined when that is not known. */
+  readonly share: number | undefined
   readonly state: LifeState
   readonly restarts: number
 }
@@ -114,6 +115,7 @@ class JobRun {
     this.#context = { mode, overwrite, log, clock, stop: this.#stop.signal }
     const layout = layoutOf(definition.graph, manifest)
     const links = new LocalLinks()
+    const pace = paceOf(manifest.speed, clock)
     this.#tasks = layout.tasks.map(
       (laid) =>
         new TaskRun({
@@ -123,6 +125,7 @@ class JobRun {
           laid,
           place: placeOf(layout, laid, links),
           context: this.#context,
+          pace,
           dropState: options.dropState,
           logged: (task, store) => this.#snapshots.logged(task, store),
           ...(options.onMoment !== undefined && { onMoment: options.onMoment }),
@@ -139,8 +142,9 @@ class JobRun {
   }
 
   async run(): Promise<JobSummary> {
-    const { stateDir } = this.#options
+    const { manifest, mode, stateDir } = this.#options
     const { clock } = this.#context
+    checkMode(manifest, mode)
     const startedAt = clock.monotonic()
     const unlock = lockState(stateDir)
     let control: ControlSocket | undefined
@@ -274,7 +278,7 @@ class JobRun {
       progressOf(tasks)
     return {
       job: this.#job,
-      mode: this.#options.mode,
+      mode: tasks.some(({ phase }) => phase === 'batch') ? 'batch' : 'live',
       state,
       epoch,
       watermark: knownTime(watermark),

@@ -36,7 +36,7 @@ export async function withSources<Result>(
       const section = manifest.sources.get(name)
       if (section === undefined)
         throw new ConfigError(`the manifest has no source '${name}'; add sources.${name}`)
-      const eventTime = eventTimeOf(section, { time, watermarks, mode: 'batch' })
+      const eventTime = eventTimeOf(section, { name, time, watermarks, mode: 'batch' })
       const of = { name, source: section, manifest, connections, context, schema, eventTime }
       const read = timeToSortBy(of)
       sources.push({

@@ -1,10 +1,12 @@
 /** What is known of the tasks of a running job, and what they come to together. Plain data: it travels. */
 import type { CommitSummary } from '../metrics/commit-times.ts'
 import type { OperatorReport, TaskReport } from '../metrics/job-report.ts'
+import type { InputExtent } from '../source/source.ts'
 import type { LifeState } from '../task/lifecycle.ts'
 import type { Counters } from '../task/meta.ts'
 import { DEAD_LETTER } from '../task/open-task.ts'
 import type { InputLateness } from '../time/bounds.ts'
+import { shareRead } from './how-far.ts'
 import type { JobProgress } from './run-job.ts'
 
 export interface TaskFacts {
@@ -17,11 +19,10 @@ export interface TaskFacts {
   readonly epoch: number
   /** Of its inputs from outside. */
   readonly watermarks: readonly number[]
-  /** Input files, and how far they are read. */
-  readonly files: number
-  readonly bytesRead: number
-  /** Undefined when it is not known. */
-  readonly bytesTotal: number | undefined
+  /** How far its inputs from outside are read; null: not known. */
+  readonly extents: readonly (InputExtent | null)[]
+  /** How it reads them now; undefined when it has none. */
+  readonly phase: 'live' | 'batch' | undefined
   readonly wasFinished: boolean
   readonly lateness: readonly InputLateness[]
   readonly report: TaskReport
@@ -33,7 +34,6 @@ export function progressOf(tasks: readonly TaskFacts[]): JobProgress {
   const total = (of: (task: TaskFacts) => number): number =>
     tasks.reduce((sum, task) => sum + of(task), 0)
   const watermarks = tasks.flatMap((task) => task.watermarks)
-  const isKnown = total(({ files }) => files) > 0 && tasks.every((t) => t.bytesTotal !== undefined)
   return {
     records: total(({ counters }) => counters.records),
     late: total(({ counters }) => counters.late),
@@ -47,8 +47,7 @@ export function progressOf(tasks: readonly TaskFacts[]): JobProgress {
     ),
     epoch: Math.max(0, ...tasks.map(({ epoch }) => epoch)),
     watermark: watermarks.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...watermarks),
-    bytesRead: total(({ bytesRead }) => bytesRead),
-    bytesTotal: isKnown ? total(({ bytesTotal }) => bytesTotal ?? 0) : undefined,
+    share: shareRead(tasks.flatMap(({ extents }) => extents)),
     state: stateOf(tasks.map(({ state }) => state)),
     restarts: total(({ restarts }) => restarts),
   }

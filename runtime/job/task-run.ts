@@ -6,14 +6,14 @@ import { ConfigError, reasonOf, UnavailableError } from '../errors.ts'
 import { CommitTimes } from '../metrics/commit-times.ts'
 import { NO_TASK, reportOfTask } from '../metrics/job-report.ts'
 import { nodesOf } from '../pipeline/graph.ts'
+import { broadcastSources } from '../pipeline/stages.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import type { Sink } from '../sink/sink.ts'
-import { FileInput } from '../source/file-source.ts'
-import { SortedFileInput } from '../source/sorted-file-source.ts'
+import type { Pace } from '../source/paced-source.ts'
 import type { Source, SourceInput } from '../source/source.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
 import type { Store } from '../state/store.ts'
-import type { TableKind } from '../task/chain.ts'
+import { keyedOperators, type TableKind } from '../task/chain.ts'
 import type { Cut } from '../task/cut.ts'
 import type { LaidTask } from '../task/layout.ts'
 import { Lifecycle } from '../task/lifecycle.ts'
@@ -25,6 +25,7 @@ import { Connections } from './connections.ts'
 import { deadLetterOf } from './dead-letter-sink.ts'
 import { makeSink } from './make-sink.ts'
 import { eventTimeOf, makeSource } from './make-source.ts'
+import { phaseNow } from './phase.ts'
 import type { RunContext } from './run-context.ts'
 import type { TaskFacts } from './task-facts.ts'
 
@@ -36,6 +37,8 @@ export interface TaskRunOptions {
   /** Its place among the others, when there are others. */
   readonly place: TaskPlace | undefined
   readonly context: RunContext
+  /** Of a batch, the same for all tasks; undefined: as fast as it goes. */
+  readonly pace: Pace | undefined
   /** The store, with a log of what its commits change where snapshots need one. */
   readonly logged: (task: string, store: Store) => Store
   /** Parts of the state that are no longer wanted. */
@@ -54,6 +57,8 @@ export class TaskRun {
   #toDrop: readonly string[] | undefined
   #connections: Connections | undefined
   #inputs: readonly SourceInput[] = []
+  /** How it reads now: behind a batch it may have gone over to live. */
+  #phase: 'live' | 'batch'
   /** Records of earlier runs on this state; undefined until the task is open for the first time. */
   #recordsBefore: number | undefined
 
@@ -61,6 +66,7 @@ export class TaskRun {
     const { manifest, context, place, laid } = options
     const who = place === undefined ? 'the job' : `task ${laid.task} (${laid.stage.name})`
     this.#options = options
+    this.#phase = context.mode
     this.#toDrop = options.dropState
     this.#lifecycle = new Lifecycle({
       open: () => this.#open(),
@@ -121,11 +127,6 @@ export class TaskRun {
   get facts(): TaskFacts {
     const { task, state, restarts } = this.#lifecycle
     const counters = task?.countersNow() ?? NO_COUNTERS
-    const files = this.#inputs.filter(
-      (input) => input instanceof FileInput || input instanceof SortedFileInput,
-    )
-    const totals = files.map((file) => file.bytesTotal)
-    const isKnown = files.length === this.#inputs.length && !totals.includes(undefined)
     const ingests = task?.sources ?? []
     return {
       task: this.task,
@@ -135,9 +136,8 @@ export class TaskRun {
       recordsRead: counters.records - (this.#recordsBefore ?? 0),
       epoch: task?.epoch ?? 0,
       watermarks: ingests.map(({ watermark: { holder } }) => holder.value),
-      files: files.length,
-      bytesRead: sum(files.map((file) => file.bytesRead)),
-      bytesTotal: isKnown ? sum(totals.map((total) => total ?? 0)) : undefined,
+      extents: this.#inputs.map(({ extent = null }) => extent),
+      phase: this.#inputs.length === 0 ? undefined : this.#phase,
       wasFinished: task?.wasFinished ?? false,
       lateness: ingests.map(({ source, lateness }) => ({ source, lateness })),
       report: task === undefined ? NO_TASK : reportOfTask(task, this.#options.context.clock.now()),
@@ -159,7 +159,9 @@ export class TaskRun {
       ]),
     )
     const dropped = this.#toDrop
-    const sources = await this.#makeSources(connections)
+    const run = { mode: context.mode, followedBy: manifest.followedBy }
+    this.#phase = await phaseNow(this.#folder, run)
+    const sources = await this.#makeSources(connections, { ...context, mode: this.#phase })
     const { sinks, tables } = await this.#makeSinks(connections)
     const task = await openTask({
       graph: laid.stage.graph,
@@ -172,7 +174,7 @@ export class TaskRun {
       deadLetter: this.#writesDeadLetters ? await this.#deadLetter(connections) : undefined,
       policyOf: (operator) => operators.get(operator)?.onError ?? onErrors.get(operator) ?? 'fail',
       cache,
-      commit: commitLimits(manifest, place === undefined ? context.mode : 'live'),
+      commit: commitLimits(manifest, place === undefined ? this.#phase : 'live'),
       outboxBytesMax: limits.outboxBytesMax,
       onRetry: (message) => log.warn({}, message),
       stop,
@@ -207,8 +209,13 @@ export class TaskRun {
     })
   }
 
-  async #makeSources(connections: Connections): Promise<Map<string, TaskSource>> {
-    const { manifest, stateDir, laid, place, context } = this.#options
+  async #makeSources(
+    connections: Connections,
+    context: RunContext,
+  ): Promise<Map<string, TaskSource>> {
+    const { manifest, definition, stateDir, laid, place } = this.#options
+    const pace = context.mode === 'batch' ? this.#options.pace : undefined
+    const unpaced = broadcastSources(definition.graph, keyedOperators(definition.graph, new Map()))
     const sources = new Map<string, TaskSource>()
     const all: SourceInput[] = []
     const others = new Set(place?.inbound.map(({ name }) => name))
@@ -216,7 +223,7 @@ export class TaskRun {
       if (others.has(name)) continue
       const section = manifest.sources.get(name)
       if (section === undefined) throw missing('source', name)
-      const eventTime = eventTimeOf(section, { time, watermarks, mode: context.mode })
+      const eventTime = eventTimeOf(section, { name, time, watermarks, mode: context.mode })
       const source = await makeSource({
         name,
         source: section,
@@ -226,6 +233,8 @@ export class TaskRun {
         schema,
         eventTime,
         stateDir,
+        // What is read before everything else is no part of the replay.
+        pace: unpaced.has(name) ? undefined : pace,
       })
       sources.set(name, { source: this.#ownPart(source, all), eventTime })
     }
@@ -263,9 +272,6 @@ export class TaskRun {
     return { sinks, tables }
   }
 }
-
-const sum = (numbers: readonly number[]): number =>
-  numbers.reduce((total, number) => total + number, 0)
 
 function missing(what: 'source' | 'sink', name: string): ConfigError {
   return new ConfigError(

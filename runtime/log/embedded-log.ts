@@ -180,7 +180,7 @@ export class EmbeddedLog implements AppendableLog {
     const entry = this.#stream(stream, partition)
     const { first, last } = partitionOf(this.#environment, entry, partition)
     if (start === 'start') return first - 1
-    if (start === 'new') return last
+    if (start === 'now') return last
     if ('after' in start) return start.after
     let low = first
     let high = last + 1

@@ -1,7 +1,7 @@
 /** A Log whose streams are JetStream streams with one partition each; they are read, not written. */
 import { ConfigError, InvariantError } from '../errors.ts'
 import { JetStreamConnection, type JetStreamOptions } from './jetstream-connection.ts'
-import { streamMissing } from './jetstream-loss.ts'
+import { checkReadable, isCompacted, streamMissing } from './jetstream-loss.ts'
 import { JetStreamReader, type ReaderOptions } from './jetstream-reader.ts'
 import { JetStreamApi, rangeOf, type StreamInfo } from './jetstream-wire.ts'
 import type { Log, LogMessage, LogStart, PartitionState } from './log.ts'
@@ -33,7 +33,7 @@ export class JetStreamLog implements Log {
   async inspect(stream: string, partition: number): Promise<PartitionState> {
     onlyPartition(partition)
     const info = await this.#info(stream)
-    return { created: info.created, ...rangeOf(info) }
+    return { created: info.created, ...rangeOf(info), isCompacted: isCompacted(info) }
   }
 
   async fetch(
@@ -51,7 +51,7 @@ export class JetStreamLog implements Log {
   async resolveStart(stream: string, partition: number, start: LogStart): Promise<number> {
     const { first, last } = await this.inspect(stream, partition)
     if (start === 'start') return first - 1
-    if (start === 'new') return last
+    if (start === 'now') return last
     if ('after' in start) return start.after
     return this.#lastBefore(stream, first, last, start.time)
   }
@@ -74,6 +74,7 @@ export class JetStreamLog implements Log {
     checkStreamName(stream)
     const info = await this.#api.streamInfo(stream)
     if (info === undefined) throw streamMissing(stream, this.#connection.servers)
+    checkReadable(info)
     return info
   }
 

@@ -32,10 +32,18 @@ export interface PartitionState {
   readonly first: number
   /** Newest sequence ever appended; 0 when none was. */
   readonly last: number
+  /** Only the newest messages of a kind are kept: what is missing before the first is meant to be. */
+  readonly isCompacted?: boolean
 }
 
-/** Where to begin: right behind a sequence, at a time, or at the end of now. */
-export type LogStart = { readonly after: number } | { readonly time: number } | 'start' | 'new'
+/**
+ * Where to begin: right behind a sequence, with the first message that came at a time or later, with
+ * the oldest that is retained, or behind the newest.
+ */
+export type LogStart = { readonly after: number } | { readonly time: number } | 'start' | 'now'
+
+/** Where to end: with a sequence, before the first message that came at a time or later, or with the newest. */
+export type LogEnd = { readonly through: number } | { readonly before: number } | 'now'
 
 /** Who appends exactly once: the log keeps the last number of each producer with its messages. */
 export interface LogProducer {

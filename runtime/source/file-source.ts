@@ -12,6 +12,7 @@ import { CsvCutter } from './format/csv.ts'
 import { CutRecords, type Cutter } from './format/cutter.ts'
 import { JsonlCutter } from './format/jsonl.ts'
 import {
+  type InputExtent,
   type InputPosition,
   type Source,
   type SourceBatch,
@@ -255,6 +256,8 @@ export class FileInput implements SourceInput {
 
   #batch(records: CutRecords, bytes: Buffer, next: number): FileBatch {
     const file = this.#file
+    const bufferOffset = this.#bufferOffset
+    const after = this.#position(bufferOffset + next, next)
     return {
       file: this.#index,
       lines: records.lines,
@@ -262,20 +265,30 @@ export class FileInput implements SourceInput {
       values: records.values,
       ...(records.numbersCount === records.count && { numbers: this.#header }),
       times: this.#startedAt,
-      after: this.#position(this.#bufferOffset + next, next),
+      after,
+      positionAfter: (index) => {
+        if (index === records.count - 1) return after
+        // The next record's beginning, and the line before it.
+        const [start = 0, line = 0] = [records.starts[index + 1], records.lines[index + 1]]
+        return {
+          ...after,
+          offset: bufferOffset + start,
+          line: line - 1,
+          tail: tailOf(bytes, start),
+        }
+      },
       placeOf: (index) => `${basename(file)}:${records.lines[index]}`,
       bytesOf: (index) => bytes.subarray(records.starts[index], records.ends[index]),
     }
   }
 
   #position(offset: number, next: number): FilePosition {
-    const tail = this.#buffer.subarray(Math.max(0, next - TAIL_BYTES), next)
     const header = this.#header
     return {
       file: this.#file,
       offset,
       line: this.#line,
-      tail: [tail.length, crc32(tail)],
+      tail: tailOf(this.#buffer, next),
       ...(header.length > 0 && { header }),
       startedAt: this.#startedAt,
     }
@@ -287,6 +300,13 @@ export class FileInput implements SourceInput {
 
   get isBounded(): boolean {
     return !this.#options.follow
+  }
+
+  get extent(): InputExtent | undefined {
+    const { bytesRead, bytesTotal } = this
+    return bytesTotal === undefined || this.#options.follow
+      ? undefined
+      : { unit: 'bytes', read: bytesRead, total: bytesTotal }
   }
 
   get hasBacklog(): boolean {
@@ -333,4 +353,10 @@ export class FileInput implements SourceInput {
     await this.#chunks?.close()
     this.#chunks = undefined
   }
+}
+
+/** What a position remembers of the bytes before it. */
+function tailOf(buffer: Buffer, end: number): FilePosition['tail'] {
+  const tail = buffer.subarray(Math.max(0, end - TAIL_BYTES), end)
+  return [tail.length, crc32(tail)]
 }

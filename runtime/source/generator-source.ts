@@ -107,6 +107,7 @@ class GeneratorInput implements SourceInput {
       ),
       times: this.#startedAt,
       after: this.#position(),
+      positionAfter: (index) => ({ ...this.#position(), taken: first + index + 1 }),
       placeOf: (index) => `${this.#options.name}#${first + index + 1}`,
       bytesOf: (index) => Buffer.from(textOf(items[index])),
     }

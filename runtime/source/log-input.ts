@@ -4,13 +4,29 @@
  * position is, and with nothing gone that was not read.
  */
 import { ConfigError, DataLossError, invariant, UnavailableError } from '../errors.ts'
-import type { Log, LogBatch, LogMessage, LogReader, LogStart, PartitionState } from '../log/log.ts'
+import type {
+  Log,
+  LogBatch,
+  LogEnd,
+  LogMessage,
+  LogReader,
+  LogStart,
+  PartitionState,
+} from '../log/log.ts'
 import { streamRecreated, streamRefilled, streamTruncated } from '../log/log-loss.ts'
 import { retryWhileAway } from '../log/retry.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { Decode } from './format/format.ts'
-import { fingerprintOf, type LogPosition, logPosition } from './log-position.ts'
-import type { InputPosition, PollResult, SourceBatch, SourceInput } from './source.ts'
+import {
+  boundsOf,
+  fingerprintOf,
+  type LogBounds,
+  type LogPosition,
+  logPosition,
+  placeOf,
+} from './log-position.ts'
+import { beginningOf, endOf, endText, type Found, refuseBackwards, startText } from './log-range.ts'
+import type { InputExtent, InputPosition, PollResult, SourceBatch, SourceInput } from './source.ts'
 
 export interface LogInputOptions {
   readonly id: string
@@ -19,9 +35,11 @@ export interface LogInputOptions {
   readonly partition: number
   readonly decode: Decode
   /** Where a fresh state begins; default 'start'. */
-  readonly start?: LogStart
-  /** 'end-at-open': reads to where the partition ends at the first open, and is over then. */
-  readonly until?: 'end-at-open' | undefined
+  readonly from?: LogStart
+  /** Where it is over; resolved at the first open and kept. Default: never. */
+  readonly to?: LogEnd | undefined
+  /** Behind its end another run goes on; see SourceInput. */
+  readonly goesOn?: boolean
   /**
    * 'fail' (default): a loss is refused. 'skip': it is counted, and reading goes on at the oldest
    * retained message; of a stream that lost its end, that reads messages again.
@@ -63,7 +81,18 @@ export class LogInput implements SourceInput {
   }
 
   get isBounded(): boolean {
-    return this.#options.until !== undefined
+    return this.#options.to !== undefined
+  }
+
+  get goesOn(): boolean {
+    return this.#options.goesOn === true
+  }
+
+  get extent(): InputExtent | undefined {
+    const { sequence, end, begin } = this.#position ?? {}
+    if (sequence === undefined || end === undefined || begin === undefined) return undefined
+    const read = Math.max(0, Math.min(sequence, end) - begin)
+    return { unit: 'messages', read, total: Math.max(0, end - begin) }
   }
 
   get hasBacklog(): boolean {
@@ -86,15 +115,16 @@ export class LogInput implements SourceInput {
   }
 
   async #start(known: LogPosition | undefined): Promise<LogPosition> {
-    const { log, stream, partition, until } = this.#options
+    const { log, stream, partition } = this.#options
     const state = await log.inspect(stream, partition)
     let position = known ?? (await this.#firstPosition(state))
     const loss = await this.#lossBehind(position, state)
     if (loss !== undefined) position = this.#skip(loss, state)
-    const end = until === undefined ? undefined : (position.end ?? state.last)
-    position = { ...withoutEnd(position), ...(end !== undefined && { end }) }
+    position = { ...placeOf(position), ...(await this.#bounds(position, known, state)) }
+    const isOver = position.end !== undefined && position.sequence >= position.end
     try {
-      this.#reader = await log.read(stream, partition, position.sequence)
+      // Of what nothing more is read it does not matter what becomes of the rest.
+      if (!isOver) this.#reader = await log.read(stream, partition, position.sequence)
     } catch (error) {
       position = await this.#readRetained(position, error)
     }
@@ -102,16 +132,56 @@ export class LogInput implements SourceInput {
     return position
   }
 
-  async #firstPosition({ created, last }: PartitionState): Promise<LogPosition> {
-    const { log, stream, partition, start = 'start' } = this.#options
-    const sequence = await log.resolveStart(stream, partition, start)
-    if (sequence > last) {
-      throw new ConfigError(
-        `source ${this.id}: stream ${this.#place} ends at ${last}, and its reading is to start after ${sequence}; start at an earlier place`,
-      )
-    }
+  async #firstPosition(state: PartitionState): Promise<LogPosition> {
+    const { log, stream, partition, from = 'start', onDataLoss = 'fail' } = this.#options
+    const sequence = await beginningOf(this.#found(state), from, onDataLoss)
     const message = await log.fetch(stream, partition, sequence)
-    return { created, sequence, ...fingerprintOf(message) }
+    return { created: state.created, sequence, ...fingerprintOf(message) }
+  }
+
+  /** The bounds of a bounded reading: those that were fixed before its first record, or new ones. */
+  async #bounds(
+    { sequence, end, begin, asked: askedBefore }: LogPosition,
+    known: LogPosition | undefined,
+    state: PartitionState,
+  ): Promise<LogBounds> {
+    const { from = 'start', to } = this.#options
+    const asked = this.#asked
+    if (to === undefined || asked === undefined) return {}
+    if (end !== undefined) {
+      this.#refuseOther({ end, asked: askedBefore ?? asked }, asked)
+      return { end, begin: begin ?? sequence, asked }
+    }
+    const fixed = await endOf(this.#found(state), to)
+    refuseBackwards(sequence, fixed, this.#options, {
+      begins: known === undefined ? startText(from) : 'from where this state stands',
+      ends: endText(to),
+    })
+    return { end: fixed, begin: sequence, asked }
+  }
+
+  /** Which batch is asked for, in words; undefined for a live reading. */
+  get #asked(): string | undefined {
+    const { from = 'start', to } = this.#options
+    return to === undefined ? undefined : `${startText(from)} ${endText(to)}`
+  }
+
+  #refuseOther(was: { readonly end: number; readonly asked: string }, asked: string): void {
+    if (was.asked === asked) return
+    throw new ConfigError(
+      `source ${this.id}: this state is of a batch ${was.asked}, which ends with sequence ${was.end}, and you ask for one ${asked}. Ask for the same again, or begin another with another --state`,
+    )
+  }
+
+  checkFinished(position: InputPosition): void {
+    const { end, asked } = logPosition(position, this.id)
+    if (this.#asked === undefined || end === undefined || asked === undefined) return
+    this.#refuseOther({ end, asked }, this.#asked)
+  }
+
+  #found(state: PartitionState): Found {
+    const { log, stream, partition, clock = systemClock } = this.#options
+    return { log, stream, partition, state, clock }
   }
 
   /** What of the log no longer is as the position says. */
@@ -143,10 +213,9 @@ export class LogInput implements SourceInput {
     const state = await log.inspect(stream, partition)
     const messages = state.first - 1 - position.sequence
     if (messages <= 0) throw refusal
-    const { end } = position
     const oldest = this.#skip({ error: refusal, messages }, state)
     this.#reader = await log.read(stream, partition, oldest.sequence)
-    return { ...oldest, ...(end !== undefined && { end }) }
+    return { ...oldest, ...boundsOf(position) }
   }
 
   #skip({ error, messages }: Loss, { created, first }: PartitionState): LogPosition {
@@ -197,6 +266,10 @@ export class LogInput implements SourceInput {
       values: messages.map(({ data }) => decode(data)),
       times: Float64Array.from(messages, ({ time }) => time),
       after,
+      positionAfter: (index) => {
+        const message = messageAt(index)
+        return { ...after, sequence: message.sequence, ...fingerprintOf(message) }
+      },
       placeOf: (index) => `${this.#place} @ ${messageAt(index).sequence}`,
       bytesOf: (index) => messageAt(index).data,
     }
@@ -251,8 +324,4 @@ export class LogInput implements SourceInput {
     this.#closing.abort()
     await this.#reader?.close()
   }
-}
-
-function withoutEnd({ created, sequence, time, crc }: LogPosition): LogPosition {
-  return { created, sequence, time, crc }
 }

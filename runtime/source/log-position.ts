@@ -13,6 +13,26 @@ export interface LogPosition {
   readonly crc: number | null
   /** Last sequence of a bounded reading, fixed before its first record. */
   readonly end?: number
+  /** … and the sequence behind which it began. */
+  readonly begin?: number
+  /** … and what was asked for, in words: a batch that is run again is the same batch. */
+  readonly asked?: string
+}
+
+/** What only a bounded reading has. */
+export type LogBounds = Pick<LogPosition, 'end' | 'begin' | 'asked'>
+
+/** Without what it has of a bounded reading. */
+export function placeOf({ created, sequence, time, crc }: LogPosition): LogPosition {
+  return { created, sequence, time, crc }
+}
+
+export function boundsOf({ end, begin, asked }: LogPosition): LogBounds {
+  return {
+    ...(end !== undefined && { end }),
+    ...(begin !== undefined && { begin }),
+    ...(asked !== undefined && { asked }),
+  }
 }
 
 /** What a position remembers of the last message read. */

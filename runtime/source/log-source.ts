@@ -1,5 +1,5 @@
 /** Any log as a source: each partition of the stream is one input. */
-import type { Log, LogStart } from '../log/log.ts'
+import type { Log, LogEnd, LogStart } from '../log/log.ts'
 import { retryWhileAway } from '../log/retry.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { Decode } from './format/format.ts'
@@ -13,9 +13,11 @@ export interface LogSourceOptions {
   readonly name: string
   readonly decode: Decode
   /** Where a fresh state begins; default 'start'. */
-  readonly start?: LogStart
-  /** 'end-at-open': reads to where the stream ends at the first open, and is over then. */
-  readonly until?: 'end-at-open' | undefined
+  readonly from?: LogStart
+  /** Where it is over; resolved at the first open and kept. Default: never. */
+  readonly to?: LogEnd | undefined
+  /** Behind its end another run goes on; see SourceInput. */
+  readonly goesOn?: boolean
   /** What to do when messages are lost (I8); default 'fail'. See LogInput. */
   readonly onDataLoss?: 'fail' | 'skip'
   readonly clock?: Clock

@@ -15,6 +15,7 @@ import type { EntryCursor } from './sort/cursor.ts'
 import { ExternalSort } from './sort/external-sort.ts'
 import { SortedBatch } from './sort/sorted-batch.ts'
 import {
+  type InputExtent,
   type InputPosition,
   type PollResult,
   type Source,
@@ -115,6 +116,13 @@ export class SortedFileInput implements SourceInput {
     return this.#unsorted.bytesTotal
   }
 
+  get extent(): InputExtent | undefined {
+    const { bytesRead, bytesTotal } = this
+    return bytesTotal === undefined
+      ? undefined
+      : { unit: 'bytes', read: bytesRead, total: bytesTotal }
+  }
+
   get hasBacklog(): boolean {
     return !this.#atEnd
   }
@@ -135,6 +143,7 @@ export class SortedFileInput implements SourceInput {
       values: batch.values((file) => this.#cutters[file] as Cutter),
       times: startedAt,
       after,
+      positionAfter: (index) => ({ ...after, taken: after.taken - batch.count + index + 1 }),
       placeOf: (index) => batch.placeOf(index),
       bytesOf: (index) => batch.bytesOf(index),
     }

@@ -30,12 +30,24 @@ export interface SourceBatch {
   /** How far event time has come behind this batch, from a source that knows better than a bound. */
   readonly watermark?: Timestamp
   /**
+   * Where the input continues behind one value of the batch; left out where only whole batches have a place.
+   * As the bytes, it is there until the input is asked for the next batch.
+   */
+  positionAfter?(index: number): InputPosition
+  /**
    * Names the place of the value at an index for people: `ratings.csv:17`, `RATINGS/0 @ 4711`. As the bytes,
    * it is there until the input is asked for the next batch.
    */
   placeOf(index: number): string
   /** The original bytes of the value at an index. */
   bytesOf(index: number): Uint8Array
+}
+
+/** How much of an input there is, and how much of that was handed out. */
+export interface InputExtent {
+  readonly unit: 'bytes' | 'messages'
+  readonly read: number
+  readonly total: number
 }
 
 /** 'pending': nothing right now, ask after ready(). 'end': a bounded input is over. */
@@ -46,10 +58,15 @@ export interface SourceInput {
   readonly id: string
   /**
    * Starts reading right after a position, or at the configured start when there is none.
-   * Resolves to the position it starts from, so that 'new' is the same place after a crash.
+   * Resolves to the position it starts from, so that 'now' is the same place after a crash.
    * @throws DataLossError when the outside no longer is what the position was taken from (I8).
    */
   open(position: InputPosition | undefined): Promise<InputPosition>
+  /**
+   * Called in place of `open` when all of it was read by earlier runs.
+   * @throws ConfigError when something else is asked for now than was read.
+   */
+  checkFinished?(position: InputPosition): void
   /** The next batch, without waiting. Must not be called while an earlier batch is being read. */
   poll(): PollResult
   /** Resolves when poll has something to say; rejects with what is wrong. */
@@ -63,6 +80,10 @@ export interface SourceInput {
   readonly lag?: number | undefined
   /** True when the input is known to end, so that others may wait for all of it. */
   readonly isBounded?: boolean
+  /** True when its end is where a live run takes over, and so not the end of its time. */
+  readonly goesOn?: boolean
+  /** How much of a bounded input was handed out, for people; undefined when that is not known. */
+  readonly extent?: InputExtent | undefined
   close(): Promise<void>
 }
 

@@ -18,6 +18,8 @@ const PERIOD_MS = 200
 
 export class Inputs {
   readonly #ingests: readonly TaskInput[]
+  /** Those whose end is the beginning of a live run. */
+  readonly #goOn: readonly TaskInput[]
   readonly #clock: Clock
   readonly #drift: Drift<TaskInput>
   /** Until when, by the clock's monotonic time, the inputs were listened to. */
@@ -29,6 +31,7 @@ export class Inputs {
 
   constructor(ingests: readonly TaskInput[], clock: Clock) {
     this.#ingests = ingests
+    this.#goOn = ingests.filter(({ input }) => input.goesOn)
     this.#clock = clock
     this.#drift = new Drift(ingests)
   }
@@ -48,7 +51,8 @@ export class Inputs {
    * Takes one batch of each input that has one and may be read.
    * @param onApplied called when a whole batch was applied.
    * @param isDue whether timers are due: they come before any further record, of whatever input.
-   * @returns 'stepped' when time alone went on, since an input has been silent for too long.
+   * @returns 'stepped' when none gave a batch, and one has been silent for too long or has ended: who
+   *   waited for it may go on.
    */
   take(onApplied: () => void, isDue: () => boolean): 'taken' | 'stepped' | 'nothing' {
     this.#listen()
@@ -62,9 +66,11 @@ export class Inputs {
       !ended && (comesFirst || !somebodyIsFirst)
     this.#drift.measure((ingest) => isRead(ingest) && !isSilent(ingest, now))
     let taken = false
+    let hasEnded = false
     for (const ingest of this.#ingests) {
       if (ingest.ended || this.#isPaused(ingest, somebodyIsFirst)) continue
       const result = ingest.take()
+      hasEnded ||= ingest.ended
       if (result === 'nothing') continue
       taken = true
       ingest.silentSince = this.#clock.monotonic()
@@ -74,7 +80,7 @@ export class Inputs {
     }
     const stepped = this.#noteSilence()
     if (taken) return 'taken'
-    return stepped ? 'stepped' : 'nothing'
+    return stepped || hasEnded ? 'stepped' : 'nothing'
   }
 
   /**
@@ -103,11 +109,11 @@ export class Inputs {
     return { input: awaited.input.id, why: isAhead ? 'alignment' : 'comes first' }
   }
 
-  /** Moves the time of inputs that have ended to its end. True when one had not been there. */
+  /** Moves the time of inputs that have ended for good to its end. True when one had not been there. */
   finishEnded(): boolean {
     let finished = false
     for (const ingest of this.#ingests) {
-      if (!ingest.ended || ingest.isFinished) continue
+      if (!ingest.ended || ingest.isFinished || ingest.input.goesOn === true) continue
       ingest.watermark.finish()
       finished = true
     }
@@ -117,6 +123,19 @@ export class Inputs {
   /** All inputs have ended, and time knows. */
   get areFinished(): boolean {
     return this.#ingests.every((ingest) => ingest.isFinished)
+  }
+
+  /** All inputs from outside have ended, and some of them only as a batch: they go on live. */
+  get areAtSwitch(): boolean {
+    return (
+      this.#goOn.length > 0 &&
+      this.#ingests.every(({ from, ended, isFinished }) => from === 'tasks' || ended || isFinished)
+    )
+  }
+
+  /** No end of time: it comes to where it would be if the inputs had been live all along. */
+  goLive(): void {
+    for (const { watermark } of this.#goOn) watermark.goLive()
   }
 
   get isMidBatch(): boolean {

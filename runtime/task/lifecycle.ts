@@ -1,6 +1,7 @@
 /**
- * The life of a job's task as a statechart: restoring → running → draining → stopped or finished; and
- * after a failure that may pass, backing off → restoring again.
+ * The life of a job's task as a statechart: restoring → running → draining → stopped or finished; after
+ * a failure that may pass, backing off → restoring again; and where a batch goes over to live, restoring
+ * again at once.
  */
 import { createRequire } from 'node:module'
 import type * as XState from 'xstate'
@@ -168,6 +169,7 @@ export class Lifecycle {
           restart.strategy !== 'none' &&
           context.attempt < restart.attemptsMax &&
           !isFinal((event as unknown as { error: unknown }).error),
+        goesOnLive: ({ event }) => (event as unknown as { output: TaskEnd }).output === 'live',
         isFinished: ({ event }) => (event as unknown as { output: TaskEnd }).output === 'finished',
         /** Asked to stop while it waited for something outside: nothing has begun, nothing is lost. */
         isStoppedWhileAway: ({ event }) =>
@@ -197,7 +199,11 @@ export class Lifecycle {
           states: { working: {}, draining: {} },
           invoke: {
             src: 'run',
-            onDone: [{ target: 'finished', guard: 'isFinished' }, { target: 'stopped' }],
+            onDone: [
+              { target: 'finished', guard: 'isFinished' },
+              { target: 'restoring', guard: 'goesOnLive' },
+              { target: 'stopped' },
+            ],
             onError: [
               { target: 'backingOff', guard: 'mayPass', actions: 'noteFailure' },
               { target: 'failed', actions: 'noteFailure' },

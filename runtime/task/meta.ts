@@ -92,7 +92,24 @@ export interface EpochRow {
   readonly clock: Timestamp
   /** A bounded input's end was reached and every result was made. */
   readonly finished: boolean
+  /** A batch was read to its end and is followed live: whatever opens this state next reads on live. */
+  readonly live?: true
   readonly counters: Counters
+}
+
+/** What a run of a job is asked to do. */
+export interface RunMode {
+  readonly mode: 'live' | 'batch'
+  /** What follows a batch; default: nothing. */
+  readonly followedBy?: 'live' | undefined
+}
+
+/** How a state is to be read now: a batch that live follows is over once the state says so. */
+export function phaseOf(
+  last: EpochRow | undefined,
+  { mode, followedBy }: RunMode,
+): 'live' | 'batch' {
+  return mode === 'batch' && followedBy === 'live' && last?.live === true ? 'live' : mode
 }
 
 const JOB_KEY = Buffer.from('job')

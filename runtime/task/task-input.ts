@@ -28,6 +28,10 @@ export interface TaskInput {
     readonly hasBacklog?: boolean
     /** Messages that are there and were not read, as far as that is known. */
     readonly lag?: number | undefined
+    /** Its end is where a live run takes over. */
+    readonly goesOn?: boolean
+    /** Refuses what asks for something else than was read to its end. */
+    checkFinished?(position: InputPosition): void
     close(): Promise<void>
   }
   readonly watermark: InputWatermark

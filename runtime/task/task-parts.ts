@@ -1,11 +1,12 @@
 /** What a task is put together from. */
+import type { Taken } from '../sink/sink.ts'
 import type { Store } from '../state/store.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Horizon } from '../time/horizon.ts'
 import type { Handover } from './delivery.ts'
 import type { ExchangeOutput } from './exchange-output.ts'
 import type { Host } from './host.ts'
-import type { Counters, EpochRow, JobRow } from './meta.ts'
+import type { Counters, EpochRow, InputRow, JobRow } from './meta.ts'
 import type { Outbox } from './outbox.ts'
 import type { TaskInput } from './task-input.ts'
 import type { TimePlaces } from './time-places.ts'
@@ -74,4 +75,18 @@ export function countersOf({ ingests, hosts, counters: before }: TaskParts): Cou
     deadLettered: before.deadLettered,
     windows: before.windows + windows,
   }
+}
+
+/** What an epoch's row says of a task's inputs, its sinks, and how far time has come between them. */
+export function rowsOf({
+  ingests,
+  outboxes,
+  times,
+  last,
+}: TaskParts): Required<Pick<EpochRow, 'inputs' | 'sinks' | 'times'>> {
+  const inputs: Record<string, InputRow> = { ...last?.inputs }
+  for (const { isOpen, input, row } of ingests) if (isOpen) inputs[input.id] = row
+  const sinks: Record<string, Taken> = {}
+  for (const { name, known } of outboxes) if (known !== undefined) sinks[name] = known
+  return { inputs, sinks, times: times.row }
 }

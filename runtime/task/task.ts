@@ -7,7 +7,6 @@
  * The rules (I1 to I8) are in docs/GUARANTEES.md; where the code keeps one, it names it.
  */
 import type { Clock } from '../time/clock.ts'
-import type { Taken } from '../sink/sink.ts'
 import type { StoreWriter } from '../state/store.ts'
 import { type Cut, CutRequests } from './cut.ts'
 import type { Handover } from './delivery.ts'
@@ -17,9 +16,10 @@ import { type Counters, type EpochRow, writeEpochRow, writeJobRow } from './meta
 import type { Host } from './host.ts'
 import type { Outbox } from './outbox.ts'
 import type { TaskInput } from './task-input.ts'
-import { countersOf, type TaskParts } from './task-parts.ts'
+import { countersOf, rowsOf, type TaskParts } from './task-parts.ts'
 
-export type TaskEnd = 'finished' | 'stopped'
+/** 'live': a batch is over, and the task is to be opened again to go on live. */
+export type TaskEnd = 'finished' | 'stopped' | 'live'
 
 /** How many timers fire before the event loop gets its turn. */
 const TIMERS_PER_TURN = 2_000
@@ -43,6 +43,9 @@ export class Task {
   #failure: Error | undefined
   #stopping = false
   #finished: boolean
+  /** The batch is over; see EpochRow.live. */
+  #live: boolean
+  #isSwitching = false
   #wake: (() => void) | undefined
   #takenInEpoch = false
   readonly #cuts = new CutRequests()
@@ -57,6 +60,7 @@ export class Task {
     this.#durableEpoch = this.#epoch
     this.#openings = parts.last?.openings ?? 0
     this.#finished = parts.last?.finished ?? false
+    this.#live = parts.last?.live ?? false
   }
 
   get epoch(): number {
@@ -100,8 +104,11 @@ export class Task {
     this.#openings += 1
     await this.#commitNow()
     await this.#removeDropped()
-    if (!this.#finished)
-      for (const ingest of ingests) await ingest.open(last?.inputs[ingest.input.id])
+    for (const ingest of ingests) {
+      const row = last?.inputs[ingest.input.id]
+      if (!this.#finished) await ingest.open(row)
+      else if (row !== undefined) ingest.input.checkFinished?.(row.position)
+    }
     // What a sink says at its opening (a stream's base) is committed before the first row leaves.
     for (const delivery of deliveries) await delivery.openSink()
     this.#inputs.start()
@@ -147,19 +154,21 @@ export class Task {
   /** Runs until the inputs are over or stop() is called. @throws what ends the task. */
   async run(): Promise<TaskEnd> {
     let turnStartedAt = this.#clock.monotonic()
-    while (!this.#stopping && !this.#finished) {
+    while (!this.#stopping && !this.#finished && !this.#isSwitching) {
       this.#throwFailure()
       const worked = this.#takeAndFire()
       if (this.#isOver && !worked) this.#finished = true
+      else if (this.#inputs.areAtSwitch) this.#switchToLive()
       if (this.#commitIsDue(!worked)) this.#startCommit()
       else if (this.#cuts.isWanted && !this.#hasOpenWork) this.#answerCuts()
       if (this.#mustWaitForCommit) await this.#inFlight
-      if (!worked && !this.#finished) await this.#waitForNews()
+      if (!worked && !this.#finished && !this.#isSwitching) await this.#waitForNews()
       else if (this.#clock.monotonic() - turnStartedAt < TURN_MS_MAX) continue
       else await this.#clock.breathe()
       turnStartedAt = this.#clock.monotonic()
     }
     await this.#handOver()
+    if (this.#isSwitching && !this.#stopping) return 'live'
     return this.#finished ? 'finished' : 'stopped'
   }
 
@@ -220,6 +229,17 @@ export class Task {
   /** Whether other tasks have to be told how far time has come, records or none. */
   get #hasNewsOfTime(): boolean {
     return this.#parts.exchanges.some((exchange) => exchange.hasNews(this.#finished))
+  }
+
+  /**
+   * The batch is over, and one commit says so together with how far time has come: whoever opens the
+   * state from then on goes on live. So the switch is a restart, and a crash at the switch is one too.
+   */
+  #switchToLive(): void {
+    this.#inputs.goLive()
+    this.#live = true
+    this.#isSwitching = true
+    this.#takenInEpoch = true
   }
 
   /** All inputs have ended and every timer that their end made due has fired. */
@@ -346,27 +366,9 @@ export class Task {
   }
 
   #epochRow(epoch: number): EpochRow {
-    const { ingests, last } = this.#parts
-    const open = ingests.filter((ingest) => ingest.isOpen)
-    return {
-      epoch,
-      openings: this.#openings,
-      inputs: {
-        ...last?.inputs,
-        ...Object.fromEntries(open.map((ingest) => [ingest.input.id, ingest.row])),
-      },
-      sinks: this.#sinkRows(),
-      times: this.#parts.times.row,
-      clock: this.#clock.now(),
-      finished: this.#finished,
-      counters: this.countersNow(),
-    }
-  }
-
-  #sinkRows(): EpochRow['sinks'] {
-    const rows: Record<string, Taken> = {}
-    for (const { name, known } of this.#parts.outboxes) if (known !== undefined) rows[name] = known
-    return rows
+    const [openings, finished, clock] = [this.#openings, this.#finished, this.#clock.now()]
+    const ends = { finished, ...(this.#live && { live: true as const }) }
+    return { epoch, openings, ...rowsOf(this.#parts), clock, ...ends, counters: this.countersNow() }
   }
 
   /** What was counted since the state was created. */

@@ -159,7 +159,7 @@ export class MemoryLog implements AppendableLog {
     this.#checkThere()
     const of = this.#partition(stream, partition)
     if (start === 'start') return of.first - 1
-    if (start === 'new') return lastSequence(of)
+    if (start === 'now') return lastSequence(of)
     if ('after' in start) return start.after
     const found = of.messages.find(({ time }) => time >= start.time)
     return found === undefined ? lastSequence(of) : found.sequence - 1

@@ -131,6 +131,7 @@ export class SimulatedProcess {
       poll: (): PollResult => (this.#isAlive ? input.poll() : 'pending'),
       ready: () => this.#mortal(() => input.ready()),
       isBounded: input.isBounded ?? false,
+      goesOn: input.goesOn ?? false,
       get hasBacklog() {
         return input.hasBacklog ?? false
       },

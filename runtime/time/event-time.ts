@@ -72,6 +72,8 @@ export interface InputTimeRow {
   readonly watermark: Timestamp
   /** State of the source's own watermarks. */
   readonly watermarks?: object
+  /** How far they say time has come, where it is not told before the end. */
+  readonly held?: Timestamp
   /** How far behind its records came; none while all came in order. */
   readonly lateness?: LatenessRow
 }
@@ -90,6 +92,8 @@ export class InputWatermark {
   #state: object | undefined
   /** What the source's own watermarks said of the current record. */
   #said: Timestamp | undefined
+  /** The largest time that they said while it was not told. */
+  #held: Timestamp = TIME_MIN
   maxTime: Timestamp = TIME_MIN
 
   /** @param horizon of the inputs of a task together; without one every step is looked at. */
@@ -102,10 +106,11 @@ export class InputWatermark {
     this.#state = watermarks?.init()
   }
 
-  restore({ maxTime, watermark, watermarks, lateness }: InputTimeRow): void {
+  restore({ maxTime, watermark, watermarks, held, lateness }: InputTimeRow): void {
     this.maxTime = maxTime
     this.holder.advance(watermark)
     if (watermarks !== undefined && this.#watermarks !== undefined) this.#state = watermarks
+    if (held !== undefined) this.#held = held
     if (lateness !== undefined) this.lateness.merge(lateness)
   }
 
@@ -115,6 +120,7 @@ export class InputWatermark {
       maxTime: this.maxTime,
       watermark: this.holder.value,
       ...(this.#state !== undefined && { watermarks: this.#state }),
+      ...(this.#held !== TIME_MIN && { held: this.#held }),
       ...(lateness !== undefined && { lateness }),
     }
   }
@@ -164,7 +170,17 @@ export class InputWatermark {
     this.holder.advance(TIME_MAX)
   }
 
+  /** Time comes to where it would be if the input had been live all along. */
+  goLive(): void {
+    const { value } = this.holder
+    this.holder.advance(
+      this.#watermarks === undefined ? this.maxTime - this.#lagMs : Math.max(value, this.#held),
+    )
+    this.#held = TIME_MIN
+  }
+
   #advance(to: Timestamp): boolean {
+    if (!this.#progressive) this.#held = Math.max(this.#held, to)
     if (!this.#progressive || to <= this.holder.value) return false
     this.holder.advance(to)
     return true

@@ -48,7 +48,7 @@ export class Project {
 }
 
 /** In a test the package is its source; that its name is found is for tests with real processes. */
-const PUBLIC_INDEX = fileURLToPath(new URL('../../runtime/index.ts', import.meta.url))
+export const PUBLIC_INDEX = fileURLToPath(new URL('../../runtime/index.ts', import.meta.url))
 
 export const JOB = `import { job, tumbling } from '${PUBLIC_INDEX}'
 
@@ -84,8 +84,7 @@ export const PROGRESS: JobProgress = {
   windows: 0,
   epoch: 0,
   watermark: Number.NEGATIVE_INFINITY,
-  bytesRead: 0,
-  bytesTotal: undefined,
+  share: undefined,
   state: 'running',
   restarts: 0,
 }

@@ -71,7 +71,7 @@ describe('run', () => {
       recordsRead: 100_004,
       windows: 78_159,
       epoch: 9,
-      bytesTotal: 10,
+      share: 0.5,
     }
     job.finish({
       elapsedMs: 243,
@@ -250,8 +250,7 @@ describe('progress', () => {
       ...PROGRESS,
       records: 1_500,
       recordsRead: 1_500,
-      bytesRead: 30,
-      bytesTotal: 120,
+      share: 0.25,
       late: 1,
     }
     clock.advance(1_000)
@@ -269,6 +268,24 @@ describe('progress', () => {
     }
     clock.advance(1_000)
     expect(cli.err).toMatch(/ last-seen   waiting before attempt 3   1,500 records   0\/s/)
+    job.finish()
+    await code
+  })
+
+  test('tells how long it will still take, once it has come on for a second', async () => {
+    const { cli, clock, job, code } = await withClock()
+    const lines = (): string[] => cli.err.split('\n').slice(0, -1)
+    job.current = { ...PROGRESS, records: 100, recordsRead: 100, share: 0.2 }
+    clock.advance(1_000)
+    job.current = { ...job.current, records: 200, recordsRead: 200, share: 0.4 }
+    clock.advance(1_000)
+    expect(lines()[0]).not.toContain('left')
+    // 0.2 of it in a second: the other 0.6 take three.
+    expect(lines()[1]).toMatch(/ 40 %   200 records   100\/s   3.0 s left   0 late/)
+    // Over to live: there is no end any more.
+    job.current = { ...job.current, records: 300, share: undefined }
+    clock.advance(1_000)
+    expect(lines()[2]).toMatch(/last-seen   300 records   \d+\/s   0 late/)
     job.finish()
     await code
   })

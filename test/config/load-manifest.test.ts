@@ -130,7 +130,8 @@ describe('a small manifest', () => {
       kind: 'embedded',
       stream: 'a',
       log: join(folder, '.millrace/log'),
-      start: { after: 4 },
+      from: { after: 4 },
+      to: 'now',
     })
     expect(manifest.sinks.get('t')).toEqual({ kind: 'table', per: 'key' })
     expect(manifest.operators.get('w')).toEqual({ onError: { deadLetterAfter: 3 } })
@@ -148,15 +149,18 @@ describe('a small manifest', () => {
 
   test.each([
     ['start', 'start'],
-    ['new', 'new'],
+    ['now', 'now'],
     ['{ sequence: 1 }', { after: 0 }],
     ['{ time: 2026-01-31T08:30:00Z }', { time: Date.UTC(2026, 0, 31, 8, 30) }],
     ['{ time: 2026-01-31 }', { time: Date.UTC(2026, 0, 31) }],
-  ])('begins to read a stream from %s', async (from, start) => {
+  ])('begins to read a stream from %s', async (written, from) => {
     const manifest = await load(
-      HEAD.replace('file: { path: data/ratings.csv }', `jetstream: { stream: R, from: ${from} }`),
+      HEAD.replace(
+        'file: { path: data/ratings.csv }',
+        `jetstream: { stream: R, from: ${written} }`,
+      ),
     )
-    expect(manifest.sources.get('ratings')?.input).toMatchObject({ start })
+    expect(manifest.sources.get('ratings')?.input).toMatchObject({ from })
   })
 
   test.each([
@@ -181,7 +185,7 @@ describe('a wrong manifest is refused with line and column', () => {
     [
       'an unknown field that is near to nothing',
       `${HEAD}checkpoint: 4\n`,
-      '9:1 checkpoint: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, parallelism, durability, snapshots, metrics, limits, operators, mode',
+      '9:1 checkpoint: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, parallelism, durability, snapshots, metrics, limits, operators, mode, followedBy, speed',
     ],
     [
       'an unknown field inside',
@@ -376,7 +380,7 @@ describe('a wrong manifest is refused with line and column', () => {
     [
       'a start that is none',
       HEAD.replace('file: { path: data/ratings.csv }', 'embedded: { stream: a, from: { seq: 1 } }'),
-      `4:28 sources.ratings.embedded.from: write start, new, {sequence: 17} or {time: '2026-01-31T08:30:00Z'}`,
+      `4:28 sources.ratings.embedded.from: write start, now, {sequence: 17} or {time: '2026-01-31T08:30:00Z'}`,
     ],
     [
       'a first time without a zone',

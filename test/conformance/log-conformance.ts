@@ -192,7 +192,7 @@ export function logConformance(name: string, make: () => Promise<LogFixture>): v
       }
       await fixture.purge(STREAM, 1)
       expect(await log.resolveStart(STREAM, 0, 'start')).toBe(1)
-      expect(await log.resolveStart(STREAM, 0, 'new')).toBe(9)
+      expect(await log.resolveStart(STREAM, 0, 'now')).toBe(9)
       expect(await log.resolveStart(STREAM, 0, { after: 4 })).toBe(4)
       expect(await log.resolveStart(STREAM, 0, { time: 0 })).toBe(1)
       const times = new Map<number, number>()
@@ -207,7 +207,7 @@ export function logConformance(name: string, make: () => Promise<LogFixture>): v
     })
 
     it('resolves every start of an empty stream to its beginning', async () => {
-      for (const start of ['start', 'new', { after: 0 }, { time: 1 }] as const) {
+      for (const start of ['start', 'now', { after: 0 }, { time: 1 }] as const) {
         expect(await log.resolveStart(STREAM, 0, start)).toBe(0)
       }
     })

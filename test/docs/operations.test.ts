@@ -1,11 +1,12 @@
 /** The commands of docs/OPERATIONS.md, run in their order by a shell, with the job in a folder of its own. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import {
   appendFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -15,10 +16,11 @@ import { FILE_MANIFEST, JobFolder, records, results, textOf } from '../job/job-p
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const page = readFileSync(join(ROOT, 'docs/OPERATIONS.md'), 'utf8')
-const blocks = (language: string): string[] =>
+const [, replaying = ''] = /^## Do history again\n([^]*?)^## /m.exec(page) ?? []
+const blocks = (language: string, text = page.replace(replaying, '')): string[] =>
   Array.from(
-    page.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g')),
-    ([, text]) => text ?? '',
+    text.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g')),
+    ([, inside]) => inside ?? '',
   )
 
 const [section = ''] = blocks('yaml')
@@ -36,14 +38,18 @@ beforeAll(() => {
 })
 afterAll(() => job.remove())
 
+const shellEnv = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  PATH: `${job.path('bin')}:${process.env['PATH']}`,
+})
+
 function sh(
   script: string,
   env: Record<string, string> = {},
 ): { code: number | null; output: string } {
-  const path = `${job.path('bin')}:${process.env['PATH']}`
   const { status, stdout, stderr } = spawnSync('/bin/sh', ['-e', '-c', script], {
     cwd: job.folder,
-    env: { ...process.env, PATH: path, ...env },
+    env: { ...shellEnv(), ...env },
     encoding: 'utf8',
     timeout: 60_000,
   })
@@ -119,3 +125,36 @@ test('every command of the page does what the page says', { timeout: 120_000 }, 
   expect(sh('millrace run job.yaml --mode batch').code).toBe(0)
   expect(sh('millrace run job.yaml --mode batch --restore latest').code).toBe(EXIT.state)
 })
+
+test(
+  'history is done again, and followed live, as the page says',
+  { timeout: 120_000 },
+  async () => {
+    const [manifest = ''] = blocks('yaml', replaying)
+    const [batches = '', thenLive = '', ...rest] = blocks('sh', replaying)
+    expect(rest).toEqual([])
+    job.write('replay.yaml', manifest)
+    job.write('in.jsonl', textOf(records(1, LAST)))
+    const done = sh(batches)
+    expect(done.code, done.output).toBe(0)
+    expect(job.read('replayed.jsonl')).toBe(textOf(results(LAST / 2)))
+    expect(job.read('hour.jsonl').split('\n')).toHaveLength(1_001)
+    const other = sh('millrace run replay.yaml --mode batch --state first-half --to 2501')
+    expect([other.code, other.output]).toEqual([
+      EXIT.configuration,
+      expect.stringContaining('is of a batch from start to sequence 2500'),
+    ])
+    expect(sh('millrace run replay.yaml --mode batch --state first-half --to 2500').code).toBe(0)
+
+    rmSync(job.path('replayed.jsonl'))
+    const live = spawn('/bin/sh', ['-c', `exec ${thenLive}`], { cwd: job.folder, env: shellEnv() })
+    const ended = new Promise((over) => live.once('close', over))
+    await until('the batch is out', () => job.read('replayed.jsonl') === expected)
+    job.write('more.jsonl', textOf(records(LAST + 1, LAST + 100)))
+    const more = sh('millrace publish more.jsonl --to embedded --stream SEEN --log log --quiet')
+    expect(more.code, more.output).toBe(0)
+    await until('live is out', () => job.read('replayed.jsonl') === textOf(results(LAST + 100)))
+    live.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  },
+)

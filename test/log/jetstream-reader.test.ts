@@ -249,7 +249,7 @@ describe('a start', () => {
     await admin.api.deleteMessage('STARTS', 11)
     await admin.api.purgeStream('STARTS', 3)
     expect(await log.resolveStart('STARTS', 0, 'start')).toBe(2)
-    expect(await log.resolveStart('STARTS', 0, 'new')).toBe(20)
+    expect(await log.resolveStart('STARTS', 0, 'now')).toBe(20)
     expect(await log.resolveStart('STARTS', 0, { after: 7 })).toBe(7)
     expect(await log.resolveStart('STARTS', 0, { time: 0 })).toBe(2)
     expect(await log.resolveStart('STARTS', 0, { time: middle })).toBe(10)

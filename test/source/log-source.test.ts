@@ -100,36 +100,36 @@ describe('LogInput', () => {
     await append(3)
     const cases = [
       ['start', 0, [1, 2, 3]],
-      ['new', 3, []],
+      ['now', 3, []],
       [{ after: 1 }, 1, [2, 3]],
       [{ time: clock.now() }, 2, [3]],
     ] as const
-    for (const [start, sequence, values] of cases) {
-      const input = inputOf({ start })
+    for (const [from, sequence, values] of cases) {
+      const input = inputOf({ from })
       expect(await input.open(undefined)).toMatchObject({ sequence })
       const batch = input.poll()
       expect(typeof batch === 'string' ? [] : batch.values).toEqual(values)
     }
   })
 
-  it("keeps the place of 'new' after a crash before the first record", async () => {
+  it("keeps the place of 'now' after a crash before the first record", async () => {
     await append(1)
-    const position = await inputOf({ start: 'new' }).open(undefined)
+    const position = await inputOf({ from: 'now' }).open(undefined)
     await append(2)
-    const input = inputOf({ start: 'new' })
+    const input = inputOf({ from: 'now' })
     await input.open(position)
     expect(batchOf(input).values).toEqual([2])
   })
 
   it('refuses to start behind the end', async () => {
     await append(1)
-    await expect(inputOf({ start: { after: 2 } }).open(undefined)).rejects.toThrow(ConfigError)
+    await expect(inputOf({ from: { after: 2 } }).open(undefined)).rejects.toThrow(ConfigError)
   })
 
   it('refuses to start where messages were discarded', async () => {
     await append(1, 2, 3)
     log.purge('ratings', 0, 2)
-    await expect(inputOf({ start: { after: 1 } }).open(undefined)).rejects.toThrow(DataLossError)
+    await expect(inputOf({ from: { after: 1 } }).open(undefined)).rejects.toThrow(DataLossError)
   })
 
   it('refuses a stream that is not there', async () => {
@@ -145,11 +145,11 @@ describe('LogInput', () => {
 })
 
 describe('LogInput with an end', () => {
-  const until = 'end-at-open'
+  const to = 'now'
 
   it('is over at the end it found when it was opened', async () => {
     await append(1, 2, 3)
-    const input = inputOf({ until })
+    const input = inputOf({ to })
     expect(await input.open(undefined)).toMatchObject({ sequence: 0, end: 3 })
     await append(4)
     expect(batchOf(input).values).toEqual([1, 2, 3])
@@ -160,32 +160,32 @@ describe('LogInput with an end', () => {
 
   it('keeps that end after a crash', async () => {
     await append(1, 2, 3)
-    const position = await inputOf({ until }).open(undefined)
+    const position = await inputOf({ to }).open(undefined)
     await append(4, 5)
-    const input = inputOf({ until })
+    const input = inputOf({ to })
     await input.open(position)
     const batch = batchOf(input)
     expect(batch.values).toEqual([1, 2, 3])
     expect(input.poll()).toBe('end')
-    const again = inputOf({ until })
+    const again = inputOf({ to })
     await again.open(batch.after)
     expect(again.poll()).toBe('end')
   })
 
   it('is over at once on an empty stream, and on one whose messages are all discarded', async () => {
-    const empty = inputOf({ until })
+    const empty = inputOf({ to })
     await empty.open(undefined)
     expect(empty.poll()).toBe('end')
     await append(1, 2)
     log.purge('ratings', 0, 2)
-    const purged = inputOf({ until })
+    const purged = inputOf({ to })
     await purged.open(undefined)
     expect(purged.poll()).toBe('end')
   })
 
   it('goes on live from exactly there', async () => {
     await append(1, 2)
-    const position = await readAll({ until })
+    const position = await readAll({ to })
     await append(3)
     const live = inputOf()
     expect(await live.open(position)).not.toHaveProperty('end')
@@ -200,7 +200,7 @@ describe('LogInput with an end', () => {
       { messages: messages.flatMap((message) => message ?? []), through: 3 },
       { messages: [], through: 4 },
     ]
-    const input = inputOf({ log: withReader(log, batches), until })
+    const input = inputOf({ log: withReader(log, batches), to })
     await input.open(undefined)
     expect(batchOf(input).values).toEqual([1, 3])
     expect(input.poll()).toBe('end')
@@ -339,7 +339,7 @@ describe('LogInput on a stream that is no longer what it was (I8)', () => {
 
   it('checks the message before a start that was not at the beginning', async () => {
     await append(1, 2, 3)
-    const position = await inputOf({ start: 'new' }).open(undefined)
+    const position = await inputOf({ from: 'now' }).open(undefined)
     log.loseTail('ratings', 0, 2)
     await append('other')
     await expect(inputOf().open(position)).rejects.toThrow(/message 3 .* is not the one/)
@@ -347,10 +347,10 @@ describe('LogInput on a stream that is no longer what it was (I8)', () => {
 
   it('fixes another end when the stream it had the end of is gone', async () => {
     await append(1, 2, 3)
-    const position = await inputOf({ until: 'end-at-open' }).open(undefined)
+    const position = await inputOf({ to: 'now' }).open(undefined)
     await log.recreate('ratings')
     await append('a')
-    const input = inputOf({ until: 'end-at-open', onDataLoss: 'skip' })
+    const input = inputOf({ to: 'now', onDataLoss: 'skip' })
     expect(await input.open(position)).toMatchObject({ end: 1 })
     expect(batchOf(input).values).toEqual(['a'])
     expect(input.poll()).toBe('end')
