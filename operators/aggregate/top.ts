@@ -73,14 +73,15 @@ function insert<Item>(list: Item[], place: number, item: Item, length: number): 
 function highest<In>(n: number, [early, earlyValues]: Ranked<In>, right: Ranked<In>): Ranked<In> {
   const [late, lateValues] = right
   const size = Math.min(n, early.length + late.length)
-  const numbers: number[] = []
-  const values: In[] = []
-  for (let ofEarly = 0, ofLate = 0; numbers.length < size;) {
+  // As large as they will be: there are two such lists for each slice of a long window.
+  const numbers = new Array<number>(size)
+  const values = new Array<In>(size)
+  for (let at = 0, ofEarly = 0, ofLate = 0; at < size; at++) {
     const isLate =
       ofLate < late.length &&
       (ofEarly === early.length || (late[ofLate] as number) >= (early[ofEarly] as number))
-    numbers.push((isLate ? late[ofLate] : early[ofEarly]) as number)
-    values.push((isLate ? lateValues[ofLate++] : earlyValues[ofEarly++]) as In)
+    numbers[at] = (isLate ? late[ofLate] : early[ofEarly]) as number
+    values[at] = (isLate ? lateValues[ofLate++] : earlyValues[ofEarly++]) as In
   }
   return [numbers, values]
 }

@@ -334,8 +334,9 @@ function writeEntries(
     bytes += row.length
   })
   const entries = rows.entriesInMemory
-  if (puts > 0) return entries * (bytes / puts)
-  return entries * (bytesBefore / (entries + removals + 1))
+  // Whole, as all other counts of bytes: a fraction would change the layout of every actor in memory.
+  if (puts > 0) return Math.ceil(entries * (bytes / puts))
+  return Math.ceil(entries * (bytesBefore / (entries + removals + 1)))
 }
 
 /** What a cell of this kind stored, for one that has no time to live. */
