@@ -121,20 +121,22 @@ export class InputHolder extends WatermarkHolder {
 /** How far time has come behind a keyed operator: as far as before it, once its timers have fired. */
 export class BehindHolder extends WatermarkHolder {
   readonly #before: WatermarkHolder
+  readonly #horizon: Horizon | undefined
   #holdBackMs = 0
 
   constructor(before: WatermarkHolder) {
     super()
     this.#before = before
+    this.#horizon = before.horizon
   }
 
   override get value(): Timestamp {
-    this.horizon?.settle()
+    this.#horizon?.settle()
     return super.value
   }
 
   override get horizon(): Horizon | undefined {
-    return this.#before.horizon
+    return this.#horizon
   }
 
   override follows(input: WatermarkHolder): boolean {
@@ -162,22 +164,24 @@ export class BehindHolder extends WatermarkHolder {
  */
 export class MinimumHolder extends WatermarkHolder {
   readonly #inputs: readonly WatermarkHolder[]
+  readonly #horizon: Horizon | undefined
 
   constructor(inputs: readonly WatermarkHolder[]) {
     super()
     this.#inputs = inputs
+    this.#horizon = inputs.find(({ horizon }) => horizon !== undefined)?.horizon
+    this.#horizon?.add(this)
     for (const input of inputs) input.feed(this)
-    this.horizon?.add(this)
     this.update()
   }
 
   override get value(): Timestamp {
-    this.horizon?.settle()
+    this.#horizon?.settle()
     return super.value
   }
 
   override get horizon(): Horizon | undefined {
-    return this.#inputs.find(({ horizon }) => horizon !== undefined)?.horizon
+    return this.#horizon
   }
 
   /** All that count have to come there; those that are behind what has passed do not count yet. */
