@@ -124,30 +124,54 @@ function groupOf(key: Key): number {
   return groupOfBytes(encodedNumber, 0)
 }
 
+/** A group's keys that are small whole numbers are sorted as one number each, with their place in it. */
+const PLACES = 2 ** 21
+
 /**
- * The places of keys in about the order of their rows: a store takes rows in its own order nearly twice
- * as fast as at random. Of texts beyond ASCII the order is another, and nothing but that.
+ * Slots by about the order of their keys' rows: a store takes rows in its own order nearly twice as
+ * fast as at random. Of texts beyond ASCII the order is another, and nothing hangs on it.
  */
-export function inRowOrder(keys: readonly Key[]): Uint32Array {
-  const groups = Uint8Array.from(keys, groupOf)
+export function inRowOrder(slots: Int32Array, keyOf: (slot: number) => Key): Int32Array {
+  const groups = new Uint8Array(slots.length)
   const ends = new Uint32Array(KEY_GROUPS + 1)
-  for (const group of groups) ends[group + 1] = (ends[group + 1] as number) + 1
+  for (let i = 0; i < slots.length; i++) {
+    const group = groupOf(keyOf(slots[i] as number))
+    groups[i] = group
+    ends[group + 1] = (ends[group + 1] as number) + 1
+  }
   for (let group = 0; group < KEY_GROUPS; group++) {
     ends[group + 1] = (ends[group + 1] as number) + (ends[group] as number)
   }
-  const order = new Uint32Array(keys.length)
+  const ordered = new Int32Array(slots.length)
   const next = ends.slice()
-  for (let i = 0; i < keys.length; i++) {
+  for (let i = 0; i < slots.length; i++) {
     const group = groups[i] as number
-    order[next[group] as number] = i
+    ordered[next[group] as number] = slots[i] as number
     next[group] = (next[group] as number) + 1
   }
   for (let group = 0; group < KEY_GROUPS; group++) {
-    order
-      .subarray(ends[group], ends[group + 1])
-      .sort((a, b) => compareKeys(keys[a] as Key, keys[b] as Key))
+    const ofGroup = ordered.subarray(ends[group], ends[group + 1])
+    if (!sortNumbers(ofGroup, keyOf)) ofGroup.sort((a, b) => compareKeys(keyOf(a), keyOf(b)))
   }
-  return order
+  return ordered
+}
+
+/** Sorts slots by keys that are small whole numbers, without a comparison of ours; false when some are not. */
+function sortNumbers(slots: Int32Array, keyOf: (slot: number) => Key): boolean {
+  if (slots.length > PLACES) return false
+  const keyed = new Float64Array(slots.length)
+  for (let i = 0; i < slots.length; i++) {
+    const key = keyOf(slots[i] as number)
+    if ((key as number) !== ((key as number) | 0)) return false
+    keyed[i] = (key as number) * PLACES + i
+  }
+  keyed.sort()
+  const before = slots.slice()
+  for (let i = 0; i < slots.length; i++) {
+    const number = keyed[i] as number
+    slots[i] = before[number - Math.floor(number / PLACES) * PLACES] as number
+  }
+  return true
 }
 
 function compareKeys(a: Key, b: Key): number {

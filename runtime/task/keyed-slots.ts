@@ -109,12 +109,12 @@ export class KeyedSlots {
     flags.set(slot, bits | DIRTY | RECENT | LISTED)
   }
 
-  /** The keys that have changed since the last call, once each, and their newest slots. */
-  takeChanged(): { readonly keys: readonly Key[]; readonly firsts: readonly number[] } {
+  /** The newest slots of the keys that have changed since the last call, one a key. */
+  takeChanged(): Int32Array {
     const changed = this.#changed
     this.#changed = []
-    const keys: Key[] = []
-    const firsts: number[] = []
+    const firsts = new Int32Array(changed.length)
+    let count = 0
     for (const slot of changed) {
       this.flags.unmark(slot, LISTED)
       // Let go since, or taken already with another slot of its key.
@@ -124,10 +124,9 @@ export class KeyedSlots {
         this.flags.unmark(of, DIRTY)
         this.flags.mark(of, STORED)
       }
-      keys.push(this.#keys[slot] as Key)
-      firsts.push(first)
+      firsts[count++] = first
     }
-    return { keys, firsts }
+    return firsts.subarray(0, count)
   }
 
   #grow(): void {

@@ -67,19 +67,22 @@ export class SlotRows {
   /** Puts what changed into the commit of an epoch. @param rowOf a key's row, by its newest slot. */
   write(writer: StoreWriter, epoch: number, rowOf: (first: number) => unknown): void {
     const removed = [...this.#removed]
-    for (const place of inRowOrder(removed)) {
+    const places = Int32Array.from(removed.keys())
+    for (const place of inRowOrder(places, (at) => removed[at] as Key)) {
       writer.remove('state', this.#rowKey(removed[place] as Key))
     }
     this.#removing = this.#removed
     this.#removed = new Set()
-    const { firsts, keys } = this.#slots.takeChanged()
+    const slots = this.#slots
+    const keyOf = (slot: number): Key => slots.keyOf(slot) as Key
+    const changed = inRowOrder(slots.takeChanged(), keyOf)
     let bytes = 0
-    for (const place of inRowOrder(keys)) {
-      const row = encodeRow(rowOf(firsts[place] as number), epoch)
-      writer.put('state', this.#rowKey(keys[place] as Key), row)
+    for (const first of changed) {
+      const row = encodeRow(rowOf(first), epoch)
+      writer.put('state', this.#rowKey(keyOf(first)), row)
       bytes += row.length
     }
-    if (keys.length > 0) this.#rowBytes = bytes / keys.length
+    if (changed.length > 0) this.#rowBytes = bytes / changed.length
   }
 
   /** Drops keys that did not change since they were last looked at (N1): a hand goes round over the slots. */
