@@ -10,6 +10,7 @@ import { ConfigError } from '../errors.ts'
 import { checkJob } from '../job/check-job.ts'
 import { loadJob } from '../job/load-job.ts'
 import type { LoadModuleOptions } from '../job/load-module.ts'
+import { RUN_FILE } from '../job/lost-state.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import type { CliIo } from './io.ts'
 
@@ -34,8 +35,6 @@ export interface LoadTargetOptions extends LoadModuleOptions {
   /** Is waited for before the job's module is loaded. */
   readonly ready?: Promise<void>
 }
-
-const RUN_FILE = 'run.json'
 
 interface RememberedRun {
   readonly manifest: string

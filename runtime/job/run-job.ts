@@ -24,6 +24,7 @@ import { placeOfSink } from './make-sink.ts'
 import { paceOf } from './phase.ts'
 import { type RestoreChoice, restoreState } from './restore-state.ts'
 import type { RunContext } from './run-context.ts'
+import { refuseLostState } from './lost-state.ts'
 import { lockState } from './state-lock.ts'
 import { commitsOf, progressOf, reportOf, stateOf, type TaskFacts } from './task-facts.ts'
 import { TaskRun } from './task-run.ts'
@@ -153,6 +154,7 @@ class JobRun {
       // First what can be refused at once: an address that is taken.
       metrics = await this.#openMetrics()
       await this.#restore()
+      refuseLostState(stateDir)
       refuseOtherLayout(stateDir, this.#tasks.length)
       this.#refuseDrops()
       control = await this.#openControl()

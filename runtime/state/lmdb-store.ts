@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import type * as Lmdb from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
 import { reasonOf, StateError, UnavailableError } from '../errors.ts'
+import { damageOf, isDamage } from './lmdb-file.ts'
 import { LmdbView } from './lmdb-view.ts'
 import {
   type Store,
@@ -42,6 +43,8 @@ export class LmdbStore implements Store {
   constructor(folder: string, options: LmdbStoreOptions = {}) {
     const readOnly = options.readOnly ?? false
     this.#folder = folder
+    const damage = damageOf(join(folder, 'data.mdb'))
+    if (damage !== undefined) throw damaged(folder, damage)
     try {
       if (!readOnly) mkdirSync(folder, { recursive: true })
       this.#root = open({
@@ -91,12 +94,24 @@ export class LmdbStore implements Store {
   }
 
   get(table: StoreTable, key: Uint8Array): Uint8Array | undefined {
-    return this.#tables[table].getBinary(key)
+    try {
+      return this.#tables[table].getBinary(key)
+    } catch (error) {
+      throw this.#readFailure(error)
+    }
   }
 
   range(table: StoreTable, { start, end, limit }: StoreRange): StoreRow[] {
     const options = limit === undefined ? { start, end } : { start, end, limit }
-    return [...this.#tables[table].getRange(options)].map(({ key, value }) => ({ key, value }))
+    try {
+      return [...this.#tables[table].getRange(options)].map(({ key, value }) => ({ key, value }))
+    } catch (error) {
+      throw this.#readFailure(error)
+    }
+  }
+
+  #readFailure(error: unknown): unknown {
+    return isDamage(error) ? damaged(this.#folder, reasonOf(error), error) : error
   }
 
   count(table: StoreTable): number {
@@ -107,9 +122,9 @@ export class LmdbStore implements Store {
     try {
       await this.#root.batch(() => write(this.#writer))
     } catch (error) {
-      throw await failed(error)
+      throw await failed(this.#folder, error)
     }
-    if (this.#failure !== undefined) throw await failed(this.#failure)
+    if (this.#failure !== undefined) throw await failed(this.#folder, this.#failure)
     // A read transaction that is still open would go on showing the store as it was before (S3).
     this.#root.resetReadTxn()
   }
@@ -118,7 +133,7 @@ export class LmdbStore implements Store {
     try {
       await this.#root.flushed
     } catch (error) {
-      throw await failed(error)
+      throw await failed(this.#folder, error)
     }
   }
 
@@ -142,7 +157,13 @@ export class LmdbStore implements Store {
   }
 }
 
-async function failed(error: unknown): Promise<UnavailableError> {
+const damaged = (folder: string, why: string, cause?: unknown): StateError =>
+  new StateError(
+    `the store in ${folder} is damaged: ${why}. Nothing was changed. Put the state folder aside, and start again from a snapshot (--restore latest) or afresh.`,
+    { cause },
+  )
+
+async function failed(folder: string, error: unknown): Promise<UnavailableError | StateError> {
   // lmdb gives the reason of a failed commit as another promise, which rejects with it.
   let cause = error
   try {
@@ -150,6 +171,7 @@ async function failed(error: unknown): Promise<UnavailableError> {
   } catch (reason) {
     cause = reason
   }
+  if (isDamage(cause) || isDamage(error)) return damaged(folder, reasonOf(cause), cause)
   return new UnavailableError(
     `the store could not write a commit: ${reasonOf(cause)}. The task starts again from its last durable commit; check the disk's space and health.`,
     { cause },
