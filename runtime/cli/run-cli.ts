@@ -26,6 +26,7 @@ import type { RunFlags } from './run.ts'
 import type { CliServices } from './services.ts'
 import type { ScanFlags } from './state.ts'
 import type { StatusFlags } from './status.ts'
+import type { StopFlags } from './stop.ts'
 import type { TargetFlags } from './target.ts'
 
 /** Where a command leaves the exit code it came to. */
@@ -221,6 +222,13 @@ function addChecks(add: AddCommand, { io, services, outcome }: Context): void {
 }
 
 function addStatus(add: AddCommand, { io, outcome }: Context): void {
+  withTarget(add('stop <job>', `end a running job; <job> is ${JOB}`))
+    .option('--snapshot', 'take a snapshot of what it leaves')
+    .option('--drain', 'read no further, deliver all that is on its way, and take a snapshot')
+    .action(async (job: string, flags: StopFlags) => {
+      const { stop } = await import('./stop.ts')
+      outcome.code = await stop(io, job, flags)
+    })
   withTarget(add('status <job>', `say how a job stands, running or not; <job> is ${JOB}`))
     .option('--json', 'as JSON')
     .action(async (job: string, flags: StatusFlags) => {

@@ -152,6 +152,15 @@ async function withTarget(
   }
 }
 
+/** @throws ConfigError when the manifest does not say where snapshots are kept. */
+export async function refuseWithoutSnapshots(
+  io: CliIo,
+  path: string,
+  flags: TargetFlags,
+): Promise<void> {
+  await withTarget(io, path, flags, async () => await Promise.resolve(EXIT.ok))
+}
+
 async function targetOf(io: CliIo, path: string, flags: TargetFlags): Promise<SnapshotTarget> {
   const { loaded, folder } = await loadTargetManifest(io, path, flags)
   const { manifest } = loaded

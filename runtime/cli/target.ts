@@ -126,7 +126,7 @@ export async function rememberRun(io: CliIo, target: Target, mode?: RunMode): Pr
 }
 
 /** Secrets are not written down; a state folder that needs them asks for the flag again. */
-const SECRET_SETTING = /password|token|credentials|:\/\/[^/\s]*@/i
+const SECRET_SETTING = /password|token|credentials|secret|accessKey|:\/\/[^/\s]*@/i
 
 /** How the newest run on a state folder ran, where that is known. */
 export async function rememberedMode(stateDir: string): Promise<RunMode | undefined> {

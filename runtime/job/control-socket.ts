@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { reasonOf, UnavailableError } from '../errors.ts'
 
-export const CONTROL_REQUESTS = ['status', 'stop', 'snapshot'] as const
+export const CONTROL_REQUESTS = ['status', 'stop', 'drain', 'snapshot'] as const
 export type ControlRequest = (typeof CONTROL_REQUESTS)[number]
 
 export type ControlAnswer =

@@ -2,6 +2,7 @@
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError, reasonOf, StateError } from '../errors.ts'
 import { readChain } from '../snapshot/chain.ts'
+import { isExchange } from '../pipeline/stages.ts'
 import { DamagedSnapshotError } from '../snapshot/damaged-snapshot.ts'
 import { holdsState, restoreSnapshot } from '../snapshot/restore-snapshot.ts'
 import { snapshotsOf } from '../snapshot/retention.ts'
@@ -29,6 +30,8 @@ export interface RestoreStateOptions {
   /** The name the job goes by. */
   readonly job: string
   readonly shape: Shape
+  /** How many tasks it runs in. */
+  readonly tasks: number
   readonly store: SnapshotStore | undefined
   /** This process holds its lock. */
   readonly stateDir: string
@@ -131,7 +134,7 @@ async function restoreOne(
 
 /** @throws StateError for a snapshot of another job, or of another shape. */
 function refuseOther(
-  { id, job: of, shape: stored }: SnapshotManifest,
+  { id, job: of, shape: stored, tasks }: SnapshotManifest,
   options: RestoreStateOptions,
 ): void {
   const { choice, job, shape } = options
@@ -140,8 +143,21 @@ function refuseOther(
       `snapshot ${id} is of the job ${of}, not of ${job}. Nothing was changed. To go on from it under this name, add --as ${job}.`,
     )
   }
+  if (tasks.length !== options.tasks) {
+    throw new StateError(
+      `snapshot ${id} is of a job in ${tasks.length} tasks, and this one runs in ${options.tasks}. Nothing was changed. Run it with the parallelism it had.`,
+    )
+  }
+  // What goes from task to task is no shape of the job: each task looks at its own when it is opened.
+  const outside = {
+    ...stored,
+    destinations: Object.fromEntries(
+      Object.entries(stored.destinations).filter(([name]) => !isExchange(name)),
+    ),
+    sources: stored.sources.filter((name) => !isExchange(name)),
+  }
   try {
-    refuseOtherShape(choice.as === undefined ? stored : { ...stored, job: shape.job }, shape)
+    refuseOtherShape(choice.as === undefined ? outside : { ...outside, job: shape.job }, shape)
   } catch (error) {
     throw new StateError(`snapshot ${id} does not fit: ${reasonOf(error)}`, { cause: error })
   }

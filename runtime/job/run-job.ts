@@ -15,6 +15,7 @@ import { DEAD_LETTER, shapeOf } from '../task/open-task.ts'
 import type { TaskEnd } from '../task/task.ts'
 import type { Moment } from '../task/task-parts.ts'
 import { ControlSocket } from './control-socket.ts'
+import { drainTasks } from './drain-tasks.ts'
 import { JobSnapshots } from './job-snapshots.ts'
 import { deadLetterOf } from './dead-letter-sink.ts'
 import { layoutOf, tablesOf } from './job-layout.ts'
@@ -184,6 +185,14 @@ class JobRun {
     for (const task of this.#tasks) task.stop()
   }
 
+  /** Stops once nothing is on its way. */
+  async #drain(): Promise<void> {
+    const { clock, log } = this.#context
+    log.info({}, 'the job is drained: its sources are read no further')
+    await drainTasks(this.#tasks, clock, this.#stop.signal)
+    this.stop()
+  }
+
   /** Runs all tasks to their end. @throws what ended the first that failed, once the others have stopped. */
   async #runTasks(): Promise<TaskEnd[]> {
     const running = this.#tasks.map((task) => task.run())
@@ -225,6 +234,7 @@ class JobRun {
         sources: nodesOf(graph, 'source').map(({ name }) => name),
         ...(this.#options.dropState !== undefined && { dropped: this.#options.dropState }),
       }),
+      tasks: this.#tasks.length,
       store: await this.#snapshots.open(),
       stateDir,
       context: this.#context,
@@ -246,6 +256,7 @@ class JobRun {
       return await ControlSocket.open(stateDir, {
         status: () => this.#report(),
         stop: () => this.stop(),
+        drain: () => this.#drain(),
         snapshot: () => this.#snapshots.take(),
       })
     } catch (error) {

@@ -59,6 +59,7 @@ export class TaskRun {
   #inputs: readonly SourceInput[] = []
   /** How it reads now: behind a batch it may have gone over to live. */
   #phase: 'live' | 'batch'
+  #isPaused = false
   /** Records of earlier runs on this state; undefined until the task is open for the first time. */
   #recordsBefore: number | undefined
 
@@ -94,6 +95,18 @@ export class TaskRun {
 
   stop(): void {
     this.#lifecycle.stop()
+  }
+
+  /** Reads no source any more, also after a failure. */
+  pauseSources(): void {
+    this.#isPaused = true
+    this.#lifecycle.task?.pauseSources()
+  }
+
+  /** Whether it has nothing to do, nothing that is not durable, and nothing on its way. */
+  get isQuiet(): boolean {
+    const { task, state } = this.#lifecycle
+    return state === 'finished' || (state === 'running' && task?.isQuiet === true)
   }
 
   /** @throws UnavailableError while it is opened, backs off or ends. */
@@ -188,6 +201,7 @@ export class TaskRun {
       this.#toDrop = undefined
     }
     this.#recordsBefore ??= task.countersNow().records
+    if (this.#isPaused) task.pauseSources()
     return task
   }
 

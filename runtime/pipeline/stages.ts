@@ -305,7 +305,13 @@ class Cutter {
 }
 
 /** What leads to an operator or sink in another stage is called. No source and no sink has such a name. */
-export const exchangeName = (reader: string): string => `exchange:${reader}`
+export const exchangeName = (reader: string): string => `${EXCHANGE}${reader}`
+
+/** Whether a source, or a destination, of a stage is another stage of the job. */
+export const isExchange = (name: string): boolean => name.startsWith(EXCHANGE)
+
+/** No source and no sink can have a name like it. */
+const EXCHANGE = 'exchange:'
 
 /** The sources of what is broadcast: read whole before all else, if they end. */
 export function broadcastSources(

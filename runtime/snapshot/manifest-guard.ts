@@ -57,6 +57,7 @@ const isTask = (task: unknown, kinds: readonly unknown[]): boolean =>
   isTree(task) &&
   isPartName(task['task']) &&
   isCount(task['epoch']) &&
+  (task['run'] === undefined || typeof task['run'] === 'string') &&
   kinds.includes(task['kind']) &&
   isParts(task['parts'])
 

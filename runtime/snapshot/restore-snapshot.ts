@@ -229,13 +229,17 @@ function checked(
 /** The store is opened and says what the manifest says; then it is told where it is now. */
 async function adaptRows(
   store: Store,
-  { task, epoch }: TaskSnapshot,
+  { task, epoch, run }: TaskSnapshot,
   { chain, generation, adapt }: RestoreOptions,
 ): Promise<void> {
   const manifest = lastOf(chain)
   const job = readJobRow(store)
   const last = readEpochRow(store)
-  if (job?.run !== manifest.run || job.job !== manifest.shape.job || last?.epoch !== epoch) {
+  if (
+    job?.run !== (run ?? manifest.run) ||
+    job.job !== manifest.shape.job ||
+    last?.epoch !== epoch
+  ) {
     throw new DamagedSnapshotError(
       manifest.id,
       `the store of task ${task} is not of its job, run and epoch`,

@@ -18,6 +18,8 @@ export interface SnapshotPart {
 export interface TaskSnapshot {
   readonly task: string
   readonly epoch: number
+  /** Of its state; absent where it is that of the manifest. */
+  readonly run?: string
   /**
    * pages: the store's file, part by part; rows: rows of all its tables, in order; changes: the rows in
    * which it differs from the snapshot it stands on.

@@ -97,12 +97,7 @@ export async function takeSnapshot(options: TakeOptions): Promise<TakenSnapshot>
     stateCreatedAt: state.createdAt,
     generation: readLineage(view).generation,
     createdAt: clock.now(),
-    shape: {
-      job: state.job,
-      operators: state.operators,
-      destinations: state.destinations,
-      sources: state.sources,
-    },
+    shape: shapeOf(cuts),
     byteOrder: endianness(),
     ...(base !== undefined && { base: { id: base.manifest.id, sha256: base.sha256 } }),
     tasks,
@@ -113,12 +108,27 @@ export async function takeSnapshot(options: TakeOptions): Promise<TakenSnapshot>
   return { manifest, sha256: sha256(bytes) }
 }
 
+/** What all tasks together were made for; operators are of one task each. */
+function shapeOf(cuts: readonly TaskCut[]): SnapshotManifest['shape'] {
+  const rows = cuts.map(({ view }) => readJobRow(view)).filter((row) => row !== undefined)
+  return {
+    job: firstOf(cuts).state.job,
+    operators: Object.assign({}, ...rows.map(({ operators }) => operators)) as JobRow['operators'],
+    destinations: Object.assign(
+      {},
+      ...rows.map(({ destinations }) => destinations),
+    ) as JobRow['destinations'],
+    sources: [...new Set(rows.flatMap(({ sources }) => sources))],
+  }
+}
+
 async function copyTask(id: string, cut: TaskCut, options: TakeOptions): Promise<TaskSnapshot> {
   const { task, epoch, view } = cut
   invariant(readEpochRow(view)?.epoch === epoch, 'a view shows the epoch at which it was cut')
+  const run = readJobRow(view)?.run
   const { kind, pieces } = piecesOf(cut, options)
   const parts = await putParts(id, `task-${task}`, pieces, options)
-  return { task, epoch, kind, parts }
+  return { task, epoch, ...(run !== undefined && { run }), kind, parts }
 }
 
 function piecesOf(

@@ -28,6 +28,7 @@ export class Inputs {
   #periodAt = 0
   /** Inputs that the last round did not read, since they are ahead. */
   readonly #paused = new Set<TaskInput>()
+  #readsSources = true
 
   constructor(ingests: readonly TaskInput[], clock: Clock) {
     this.#ingests = ingests
@@ -45,6 +46,11 @@ export class Inputs {
       ingest.silentSince = now
       ingest.status.listenedFrom = this.#clock.now()
     }
+  }
+
+  /** From here on only what other tasks send is read. */
+  pauseSources(): void {
+    this.#readsSources = false
   }
 
   /**
@@ -88,13 +94,15 @@ export class Inputs {
    * in its middle.
    */
   #isPaused(ingest: TaskInput, somebodyIsFirst: boolean): boolean {
-    const mustWait = this.#drift.isAhead(ingest) || (somebodyIsFirst && !ingest.comesFirst)
+    const isStopped = !this.#readsSources && ingest.from === 'sources'
+    const mustWait =
+      isStopped || this.#drift.isAhead(ingest) || (somebodyIsFirst && !ingest.comesFirst)
     if (ingest.isMidBatch || !mustWait) {
       this.#paused.delete(ingest)
       ingest.status.waitsFor = undefined
       return false
     }
-    ingest.status.waitsFor = this.#whoIsAwaited(ingest)
+    ingest.status.waitsFor = isStopped ? undefined : this.#whoIsAwaited(ingest)
     this.#paused.add(ingest)
     return true
   }

@@ -139,6 +139,14 @@ export class Task {
     this.notify()
   }
 
+  /** Reads no source any more; what other tasks have sent is still taken. */
+  readonly pauseSources = (): void => this.#inputs.pauseSources()
+
+  /** Whether all that was taken is durable and delivered. */
+  get isQuiet(): boolean {
+    return !this.#hasOpenWork && this.#parts.outboxes.every((outbox) => outbox.isEmpty)
+  }
+
   /** Ends the epoch and gives a frozen view of its end, while the task goes on. */
   async cut(): Promise<Cut> {
     const cut = this.#cuts.ask()
@@ -157,7 +165,8 @@ export class Task {
     while (!this.#stopping && !this.#finished && !this.#isSwitching) {
       this.#throwFailure()
       const worked = this.#takeAndFire()
-      if (this.#isOver && !worked) this.#finished = true
+      // Every timer that the end of the inputs made due has fired, too.
+      if (this.#inputs.areFinished && !worked && !this.#isDue()) this.#finished = true
       else if (this.#inputs.areAtSwitch) this.#switchToLive()
       if (this.#commitIsDue(!worked)) this.#startCommit()
       else if (this.#cuts.isWanted && !this.#hasOpenWork) this.#answerCuts()
@@ -240,11 +249,6 @@ export class Task {
     this.#live = true
     this.#isSwitching = true
     this.#takenInEpoch = true
-  }
-
-  /** All inputs have ended and every timer that their end made due has fired. */
-  get #isOver(): boolean {
-    return this.#inputs.areFinished && !this.#isDue()
   }
 
   get #isMidBatch(): boolean {

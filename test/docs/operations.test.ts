@@ -73,8 +73,8 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 const expected = textOf(results(LAST))
 
 test('every command of the page does what the page says', { timeout: 120_000 }, async () => {
-  const [commands = '', startAgain = '', rollBack = '', migrating = '', standing = '', ...rest] =
-    blocks('sh')
+  const [commands = '', stopping = '', startAgain = '', rollBack = '', ...others] = blocks('sh')
+  const [migrating = '', standing = '', ...rest] = others
   expect(rest).toEqual([])
   job.write('in.jsonl', textOf(records(1, LAST / 2)))
   const life = job.start()
@@ -91,13 +91,16 @@ test('every command of the page does what the page says', { timeout: 120_000 }, 
 
   appendFileSync(job.path('in.jsonl'), textOf(records(LAST / 2 + 1, LAST)))
   await until('the second half is out', () => job.read('out.jsonl') === expected)
-  life.child.kill('SIGTERM')
+  const stopped = sh(stopping)
+  expect([stopped.code, stopped.output]).toEqual([0, expect.stringMatching(/^stopped\n.* epoch /)])
   expect(await life.ended).toBe(0)
+  const [newest = ''] = ids()
+  expect(newest > id).toBe(true)
 
   const started = sh(startAgain)
   expect([started.code, started.output]).toEqual([
     0,
-    expect.stringContaining(`restored from snapshot ${id}`),
+    expect.stringContaining(`restored from snapshot ${newest}`),
   ])
   expect(job.read('out.jsonl')).toBe(expected)
 
@@ -119,8 +122,10 @@ test('every command of the page does what the page says', { timeout: 120_000 }, 
     ),
   ])
 
-  expect(sh(`millrace snapshot rm job.yaml ${id}`).code).toBe(0)
-  expect(ids()).not.toContain(id)
+  // The second stands on the first.
+  expect(sh(`millrace snapshot rm job.yaml ${id}`).code).toBe(EXIT.state)
+  expect(sh(`millrace snapshot rm job.yaml ${newest}`).code).toBe(0)
+  expect(ids()).not.toContain(newest)
   // What is in the state folder goes before any snapshot; --restore does not touch it.
   expect(sh('millrace run job.yaml --mode batch').code).toBe(0)
   expect(sh('millrace run job.yaml --mode batch --restore latest').code).toBe(EXIT.state)

@@ -12,6 +12,7 @@ const calls: string[] = []
 const handlers = {
   status: () => ({ epoch: 7 }),
   stop: () => void calls.push('stop'),
+  drain: () => undefined,
   snapshot: () => Promise.reject(new Error('the folder is full')),
 }
 

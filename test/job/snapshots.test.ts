@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { EXIT } from '../../runtime/cli/exit-codes.ts'
+import { LmdbStore } from '../../runtime/state/lmdb-store.ts'
 import { differences, latestRatings } from '../crash/expected.ts'
 import { type TestInput, testInput } from '../crash/ratings.ts'
 import { NatsServer } from '../support/nats-server.ts'
@@ -89,7 +90,7 @@ class Place {
       ...set,
     ]
     const [verb = '', ...rest] = command
-    const words = verb === 'run' ? ['run', JOB] : ['snapshot', verb, JOB]
+    const words = ['run', 'stop'].includes(verb) ? [verb, JOB] : ['snapshot', verb, JOB]
     const child = spawn(
       process.execPath,
       [
@@ -190,6 +191,39 @@ describe('a job with snapshots', { timeout: PATIENCE_MS }, () => {
     }
   })
 
+  test('ended again and again within increments leaves whole ones, each of which all goes on from', async () => {
+    place = new Place()
+    const set = ['snapshots.every=15ms', 'snapshots.keep=50', 'commit.records=500']
+    for (let round = 0; round < 6; round++) {
+      const life = place.start(['run'], set)
+      const begun = (): string[] =>
+        existsSync(place.path('snapshots')) ? readdirSync(place.path('snapshots')) : []
+      let isOver = false
+      void life.ended.then(() => (isOver = true))
+      const isBegun = (): boolean => begun().some((id) => !place.ids.includes(id))
+      await until(
+        'two were taken, or all is done',
+        () => isOver || life.output().split('was taken').length > 2,
+      )
+      await until('one is begun, or all is done', () => isOver || isBegun())
+      if (round % 2 === 0) life.kill()
+      else life.stop()
+      const { code } = await life.ended
+      if (!isOver && round % 2 === 1) expect(code).toBe(EXIT.ok)
+    }
+    const verified = await place.run(['verify'])
+    expect([verified.code, verified.output]).toEqual([EXIT.ok, expect.anything()])
+    const ids = place.ids
+    for (const id of [ids.at(-1), ids[Math.floor(random() * ids.length)]]) {
+      const other = new Place()
+      cpSync(place.path('snapshots'), other.path('snapshots'), { recursive: true })
+      cpSync(place.path('out.jsonl'), other.path('out.jsonl'))
+      const { code, output } = await other.run(['run', '--restore', id ?? ''])
+      expect([code, output]).toEqual([EXIT.ok, expect.anything()])
+      expect(differences(other.lines, latestRatings(input.ratings))).toEqual([])
+    }
+  })
+
   test('killed again and again, within snapshots too, leaves whole ones and torn ones that go away', async () => {
     place = new Place()
     const set = ['snapshots.every=30ms', 'snapshots.keep=2']
@@ -265,6 +299,70 @@ describe('a job with snapshots', { timeout: PATIENCE_MS }, () => {
       [`snapshots.to=${join(root, 'no-folder', 'x')}`],
     )
     expect([code, output]).toEqual([EXIT.unavailable, expect.stringContaining('cannot be read')])
+  })
+})
+
+describe('stop', { timeout: PATIENCE_MS }, () => {
+  const slowly = ['commit.records=50']
+  const running = async (set: readonly string[] = []): Promise<ReturnType<Place['start']>> => {
+    const life = place.start(['run'], [...slowly, ...set])
+    await until(
+      'there are results',
+      () => existsSync(place.path('out.jsonl')) && place.lines.length > 100,
+    )
+    return life
+  }
+  /** What is on its way in the state that a job has left: rows for sinks and between tasks. */
+  const onItsWay = async (): Promise<number> => {
+    let rows = 0
+    for (const name of readdirSync(place.path('state')).filter((each) =>
+      each.startsWith('task-'),
+    )) {
+      const store = new LmdbStore(join(place.path('state'), name), { readOnly: true })
+      rows += store.count('outbox')
+      await store.close()
+    }
+    return rows
+  }
+
+  test.each([
+    ['--snapshot', 1],
+    ['--drain', 1],
+    ['--drain', 3],
+  ])('%s, with parallelism %i, leaves a snapshot from which all goes on', async (flag, tasks) => {
+    place = new Place()
+    const set = [`parallelism=${tasks}`]
+    const life = await running(set)
+    const stopped = await place.run(['stop', flag], set)
+    expect([stopped.code, stopped.output]).toEqual([
+      EXIT.ok,
+      expect.stringMatching(/^stopped\nlatest-rating\..* epoch /),
+    ])
+    expect((await life.ended).code).toBe(EXIT.ok)
+    if (flag === '--drain') expect(await onItsWay()).toBe(0)
+    expect((await place.run(['create'], set)).output).toMatch(/nothing has changed/)
+    const results = place.lines.length
+    expect(results).toBeLessThan(latestRatings(input.ratings).length)
+    rmSync(place.path('state'), { recursive: true })
+    const { code, output } = await place.run(['run'], set)
+    expect([code, output]).toEqual([EXIT.ok, expect.stringContaining('was restored from')])
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+    expect(letters(place)).toBe(input.brokenCount)
+  })
+
+  test('says so when nothing runs, and stops nothing when a snapshot has no place to be in', async () => {
+    place = new Place()
+    expect((await place.run(['stop'])).code).toBe(EXIT.state)
+    const life = await running()
+    const refused = await place.run(['stop', '--drain'], ['snapshots.to={}'])
+    expect([refused.code, refused.output]).toEqual([
+      EXIT.configuration,
+      expect.stringMatching(/snapshots/),
+    ])
+    const stopped = await place.run(['stop'])
+    expect([stopped.code, stopped.output]).toEqual([EXIT.ok, 'stopped\n'])
+    expect((await life.ended).code).toBe(EXIT.ok)
+    expect(place.ids).toEqual([])
   })
 })
 
@@ -351,6 +449,32 @@ describe('a restore', { timeout: PATIENCE_MS }, () => {
     expect([code, output]).toEqual([EXIT.ok, expect.stringContaining('the one before is tried')])
     expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
     expect((await place.run(['verify'])).code).toBe(EXIT.state)
+  })
+
+  test('passes over all that stand on a damaged one, to the chain before, and says so of each', async () => {
+    place = await made()
+    const before = place.ids
+    rmSync(place.path('state'), { recursive: true })
+    // Another history begins with a snapshot that stands alone.
+    await liveAndDie(place, before.length + 2, ['snapshots.every=30ms', 'snapshots.keep=50'])
+    const spoilt = place.ids.filter((id) => !before.includes(id))
+    damage(spoilt[0] ?? '', (path) => writeFileSync(path, readFileSync(path).subarray(0, -1)))
+    rmSync(place.path('state'), { recursive: true })
+    const { code, output } = await place.run(['run'])
+    expect([code, output]).toEqual([EXIT.ok, expect.anything()])
+    expect(output.split('the one before is tried').length - 1).toBe(spoilt.length)
+    expect(output).toContain(`was restored from snapshot ${before.at(-1)}`)
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+  })
+
+  test('of an increment is refused when what it stands on is gone', async () => {
+    place = await made()
+    const [first = '', second = ''] = place.ids
+    rmSync(place.path('state'), { recursive: true })
+    rmSync(place.path(`snapshots/${first}`), { recursive: true })
+    const { code, output } = await place.run(['run', '--restore', second])
+    expect([code, output]).toEqual([EXIT.state, expect.stringContaining(`stands on ${first}`)])
+    expect(readdirSync(place.path('state'))).toEqual([])
   })
 
   test('of one that is named and damaged is refused, and leaves nothing behind', async () => {
