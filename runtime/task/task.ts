@@ -317,6 +317,8 @@ export class Task {
 
   async #commitNow(also?: (writer: StoreWriter) => void): Promise<void> {
     await this.#inFlight
+    // What a commit that failed was to keep is nowhere: nothing may be committed behind it (I1, I2).
+    if (this.#failure !== undefined) throw this.#failure
     this.#startCommit(also)
     await this.#inFlight
     this.#throwFailure()

@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { actor, job, value } from 'millrace'
+import { actor, job, UnavailableError, value } from 'millrace'
 import {
   MemoryDestination,
   MemoryDisk,
@@ -71,6 +71,8 @@ function expectedOf(count: number): { all: string[]; thirds: string[] } {
 
 interface LifeOptions {
   readonly disk: MemoryDisk
+  /** Default: one on the disk. */
+  readonly store?: Store
   readonly source: MemorySource
   readonly all: Sink
   readonly thirds: Sink
@@ -82,7 +84,7 @@ function startLife(options: LifeOptions): SimulatedProcess {
   const { disk, source, all, thirds, onCommit, onMoment } = options
   const process = new SimulatedProcess({
     graph: counting.graph,
-    store: watched(new MemoryStore(disk), onCommit),
+    store: options.store ?? watched(new MemoryStore(disk), onCommit),
     clock: new SimulatedClock(),
     newRun: () => 'run-1',
     sources: new Map([['items', { source, eventTime: eventTimeOf({}, undefined) }]]),
@@ -239,6 +241,38 @@ describe('a result leaves only once its epoch is durable (I3)', () => {
     expect(next.all.messages).toEqual(expectedOf(2).all)
     again.die()
   })
+})
+
+test('nothing is committed behind a commit that failed (I1, I2)', async () => {
+  const scene = new Scene(new MemoryDisk(), endedSource(2))
+  const store = new MemoryStore(scene.disk)
+  let commits = 0
+  const failing: Store = {
+    ...watched(store),
+    commit: async (write) => {
+      commits += 1
+      // The third one has the records, and the end of the input; behind it the store is well again.
+      if (commits === 3) throw new UnavailableError('the disk is full')
+      await store.commit(write)
+    },
+  }
+  const life = startLife({
+    disk: scene.disk,
+    store: failing,
+    source: scene.source,
+    all: new MemorySink(scene.all),
+    thirds: new MemorySink(scene.thirds),
+  })
+  life.start()
+  await until(() => life.failure !== undefined || life.end !== undefined, 'the end of the task')
+  expect(life.failure?.message).toBe('the disk is full')
+  expect(commits).toBe(3)
+  life.die()
+  const next = scene.copy(scene.source)
+  const again = next.life()
+  again.start()
+  await finished(again)
+  expect(next.outputs).toEqual(expectedOf(2))
 })
 
 test('a commit does not pass the one before it (I1)', async () => {
