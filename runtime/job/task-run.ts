@@ -78,6 +78,8 @@ export class TaskRun {
           { attempt, delayMs },
           `${who} failed and starts again from its last durable epoch: ${reasonOf(error)}`,
         ),
+      onStoppedWhileAway: (error) =>
+        context.log.warn({}, `${who} was stopped before it had opened: ${reasonOf(error)}`),
     })
   }
 

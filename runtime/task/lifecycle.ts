@@ -46,6 +46,8 @@ export interface LifecycleOptions {
   readonly restart: RestartStrategy
   readonly clock: Clock
   readonly onRestart: (error: unknown, delayMs: number, attempt: number) => void
+  /** Told what kept the task from opening when it was asked to stop meanwhile. */
+  readonly onStoppedWhileAway: (error: unknown) => void
 }
 
 /** A run of this length counts as recovered: failures before it no longer add up. */
@@ -140,7 +142,7 @@ export class Lifecycle {
 
   /** The machine. Not private, because its type is taken from it. */
   makeActor() {
-    const { clock, restart, onRestart } = this.#options
+    const { clock, restart, onRestart, onStoppedWhileAway } = this.#options
     const machine = setup({
       types: { context: {} as Context, events: {} as { readonly type: 'stop' } },
       actors: {
@@ -187,7 +189,11 @@ export class Lifecycle {
             src: 'open',
             onDone: { target: 'running', actions: 'noteRunning' },
             onError: [
-              { target: 'stopped', guard: 'isStoppedWhileAway' },
+              {
+                target: 'stopped',
+                guard: 'isStoppedWhileAway',
+                actions: ({ event }) => onStoppedWhileAway(event.error),
+              },
               { target: 'backingOff', guard: 'mayPass', actions: 'noteFailure' },
               { target: 'failed', actions: 'noteFailure' },
             ],
