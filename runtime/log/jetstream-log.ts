@@ -57,10 +57,16 @@ export class JetStreamLog implements Log {
   }
 
   /** The reader counts what it skipped; see JetStreamReader. */
-  async read(stream: string, partition: number, after: number): Promise<JetStreamReader> {
+  async read(
+    stream: string,
+    partition: number,
+    after: number,
+    until?: number,
+  ): Promise<JetStreamReader> {
     onlyPartition(partition)
     checkStreamName(stream)
-    const reader = await JetStreamReader.open(this.#connection, stream, after, this.#options)
+    const options = until === undefined ? this.#options : { ...this.#options, until }
+    const reader = await JetStreamReader.open(this.#connection, stream, after, options)
     this.#readers.add(reader)
     return reader
   }

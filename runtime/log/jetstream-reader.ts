@@ -14,7 +14,7 @@ import type { JetStreamConnection } from './jetstream-connection.ts'
 import { checkReadable, checkUnchanged, isCompacted, streamMissing } from './jetstream-loss.ts'
 import { PullConsumer } from './jetstream-pull.ts'
 import { JetStreamApi, rangeOf, type StreamInfo } from './jetstream-wire.ts'
-import { messagesDiscarded, streamRefilled } from './log-loss.ts'
+import { messagesDiscarded, streamEndLost, streamRefilled } from './log-loss.ts'
 import type { LogBatch, LogMessage, LogReader } from './log.ts'
 
 /**
@@ -35,6 +35,8 @@ export interface ReaderOptions {
    * ones: they are not counted as skipped, and any that retention removed unread count as lost.
    */
   readonly subject?: string
+  /** A sequence that the stream had and that will be read; a stream that ends before it has lost it. */
+  readonly until?: number
   /** What to do when messages are gone that were not read; default 'fail'. */
   readonly onDataLoss?: 'fail' | 'skip'
   /** Told of each loss that was skipped. */
@@ -59,6 +61,7 @@ export class JetStreamReader implements LogReader {
   readonly #skipLoss: boolean
   readonly #onSkip: (message: string) => void
   readonly #subject: string | undefined
+  readonly #until: number
   readonly #closing = new AbortController()
   #pull: PullConsumer | undefined
   /** The newest sequence in the buffer, or handed out. */
@@ -95,6 +98,7 @@ export class JetStreamReader implements LogReader {
     this.#skipLoss = options.onDataLoss === 'skip'
     this.#onSkip = options.onSkip ?? (() => undefined)
     this.#subject = options.subject
+    this.#until = options.until ?? 0
   }
 
   /** @throws DataLossError, ConfigError, UnavailableError */
@@ -182,6 +186,8 @@ export class JetStreamReader implements LogReader {
   /** Starts a consumer right behind the position, of a stream that was found to be the same. */
   async #resume(info: StreamInfo): Promise<void> {
     checkUnchanged(info, this.#created, this.#position)
+    const { last } = rangeOf(info)
+    if (last < this.#until) throw streamEndLost(this.#stream, last, this.#until)
     await this.#checkNewest(rangeOf(info).first)
     this.#checkRetained(info)
     const requestBytesMax = Math.max(this.#bufferBytesMax / 2, this.#connection.payloadBytesMax * 2)

@@ -24,6 +24,13 @@ export function streamTruncated(place: string, last: number, sequence: number): 
   )
 }
 
+/** The stream ends before the end up to which it is to be read. */
+export function streamEndLost(place: string, last: number, end: number): DataLossError {
+  return new DataLossError(
+    `stream ${place} ends at ${last}, but had messages up to ${end} when this job began to read it: the log lost acknowledged messages; ${WHAT_NOW}`,
+  )
+}
+
 /** Another message has the number of the last one read. */
 export function streamRefilled(place: string, sequence: number): DataLossError {
   return new DataLossError(

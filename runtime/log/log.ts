@@ -72,7 +72,10 @@ export interface Log {
   fetch(stream: string, partition: number, sequence: number): Promise<LogMessage | undefined>
   /** The sequence right before the first message that a reader from this start would get. */
   resolveStart(stream: string, partition: number, start: LogStart): Promise<number>
-  /** A reader of everything behind `after`. */
-  read(stream: string, partition: number, after: number): Promise<LogReader>
+  /**
+   * A reader of everything behind `after`. One that is to read as far as `until`, which was there, is
+   * told when the log loses it: nothing would come any more (L3).
+   */
+  read(stream: string, partition: number, after: number, until?: number): Promise<LogReader>
   close(): Promise<void>
 }

@@ -13,7 +13,7 @@ import type {
   LogStart,
   PartitionState,
 } from '../log/log.ts'
-import { streamRecreated, streamRefilled, streamTruncated } from '../log/log-loss.ts'
+import { streamEndLost, streamRecreated, streamRefilled, streamTruncated } from '../log/log-loss.ts'
 import { retryWhileAway } from '../log/retry.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
 import type { Decode } from './format/format.ts'
@@ -124,7 +124,10 @@ export class LogInput implements SourceInput {
     const isOver = position.end !== undefined && position.sequence >= position.end
     try {
       // Of what nothing more is read it does not matter what becomes of the rest.
-      if (!isOver) this.#reader = await log.read(stream, partition, position.sequence)
+      if (!isOver) {
+        const { sequence, end } = position
+        this.#reader = await log.read(stream, partition, sequence, end)
+      }
     } catch (error) {
       position = await this.#readRetained(position, error)
     }
@@ -150,7 +153,7 @@ export class LogInput implements SourceInput {
     if (to === undefined || asked === undefined) return {}
     if (end !== undefined) {
       this.#refuseOther({ end, asked: askedBefore ?? asked }, asked)
-      return { end, begin: begin ?? sequence, asked }
+      return { end: this.#endLeft(end, state), begin: begin ?? sequence, asked }
     }
     const fixed = await endOf(this.#found(state), to)
     refuseBackwards(sequence, fixed, this.#options, {
@@ -158,6 +161,17 @@ export class LogInput implements SourceInput {
       ends: endText(to),
     })
     return { end: fixed, begin: sequence, asked }
+  }
+
+  /** The end that was fixed, unless the log has lost it and that may be skipped. */
+  #endLeft(end: number, { last }: PartitionState): number {
+    if (end <= last) return end
+    const { onDataLoss = 'fail', onSkip = ignore } = this.#options
+    const loss = streamEndLost(this.#place, last, end)
+    if (onDataLoss === 'fail') throw loss
+    this.#skipped += end - last
+    onSkip(`skipped a loss and reads on to message ${last}: ${loss.message}`)
+    return last
   }
 
   /** Which batch is asked for, in words; undefined for a live reading. */
@@ -214,7 +228,7 @@ export class LogInput implements SourceInput {
     const messages = state.first - 1 - position.sequence
     if (messages <= 0) throw refusal
     const oldest = this.#skip({ error: refusal, messages }, state)
-    this.#reader = await log.read(stream, partition, oldest.sequence)
+    this.#reader = await log.read(stream, partition, oldest.sequence, position.end)
     return { ...oldest, ...boundsOf(position) }
   }
 

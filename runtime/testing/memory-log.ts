@@ -165,12 +165,13 @@ export class MemoryLog implements AppendableLog {
     return found === undefined ? lastSequence(of) : found.sequence - 1
   }
 
-  async read(stream: string, partition: number, after: number): Promise<MemoryReader> {
+  async read(stream: string, partition: number, after: number, until = 0): Promise<MemoryReader> {
     this.#checkThere()
     const found = this.#partition(stream, partition)
     return new MemoryReader({
       place: `${stream}/${partition}`,
       after,
+      until,
       partition: found,
       now: () => this.#streams.get(stream)?.partitions[partition],
       checkThere: () => this.#checkThere(),

@@ -2,6 +2,7 @@
 import type { LogBatch, LogReader } from '../log/log.ts'
 import {
   messagesDiscarded,
+  streamEndLost,
   streamDeleted,
   streamRecreated,
   streamTruncated,
@@ -11,6 +12,8 @@ import type { MemoryPartition } from './memory-log.ts'
 export interface MemoryReaderOptions {
   readonly place: string
   readonly after: number
+  /** What the partition had and will be read; 0: nothing in particular. */
+  readonly until: number
   /** What is read. */
   readonly partition: MemoryPartition
   /** What the stream has in its place by now. */
@@ -75,13 +78,14 @@ export class MemoryReader implements LogReader {
   }
 
   #problem(): Error | undefined {
-    const { place, partition, now } = this.#options
+    const { place, partition, now, until } = this.#options
     const current = now()
     if (current === undefined) return streamDeleted(place, this.#sequence)
     if (current !== partition) return streamRecreated(place, this.#sequence)
     if (this.#last() < this.#sequence) {
       return streamTruncated(place, this.#last(), this.#sequence)
     }
+    if (this.#last() < until) return streamEndLost(place, this.#last(), until)
     if (partition.first > this.#sequence + 1) {
       return messagesDiscarded(place, this.#sequence + 1, partition.first - 1)
     }

@@ -355,6 +355,34 @@ describe('LogInput on a stream that is no longer what it was (I8)', () => {
     expect(batchOf(input).values).toEqual(['a'])
     expect(input.poll()).toBe('end')
   })
+
+  it('does not wait for an end that the log has lost: at a start', async () => {
+    await append(1, 2, 3)
+    const position = await inputOf({ to: 'now' }).open(undefined)
+    log.loseTail('ratings', 0, 2)
+    const says = /ends at 2, but had messages up to 3 when this job began to read it/
+    await expect(inputOf({ to: 'now' }).open(position)).rejects.toThrow(says)
+    const skipping = inputOf({ to: 'now', onDataLoss: 'skip' })
+    expect(await skipping.open(position)).toMatchObject({ sequence: 0, end: 2 })
+    expect(skipping.skipped).toBe(1)
+    expect(told.at(-1)).toMatch(says)
+    expect(batchOf(skipping).values).toEqual([1, 2])
+    expect(skipping.poll()).toBe('end')
+  })
+
+  it('does not wait for an end that the log has lost: while it reads', async () => {
+    await append(1, 2, 3)
+    const refusing = inputOf({ to: 'now' })
+    const skipping = inputOf({ to: 'now', onDataLoss: 'skip' })
+    await refusing.open(undefined)
+    await skipping.open(undefined)
+    log.loseTail('ratings', 0, 2)
+    await expect(refusing.ready()).rejects.toThrow(/ends at 2, but had messages up to 3/)
+    await skipping.ready()
+    expect(batchOf(skipping).values).toEqual([1, 2])
+    expect(skipping.poll()).toBe('end')
+    expect(skipping.skipped).toBe(1)
+  })
 })
 
 describe('LogInput on a log that is away', () => {
