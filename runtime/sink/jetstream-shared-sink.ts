@@ -120,6 +120,9 @@ class Session {
   /** The highest sequence at which something of ours was seen, or up to which was looked. */
   #seenTo: number
   #inDoubt = false
+  /** The connection was lost since the last look: the server may have lost what it had, or the stream. */
+  #mustLook = false
+  readonly #stopEvents: () => void
 
   constructor(
     connection: JetStreamConnection,
@@ -141,9 +144,13 @@ class Session {
     this.#publisher = new JetStreamPublisher(connection, options.subject, windowMax)
     const fixed = { 'Nats-Expected-Stream': options.stream }
     this.#idHeaders = headerTemplate(fixed, MESSAGE_ID_HEADER, this.#idPrefix)
+    this.#stopEvents = connection.onEvent(({ kind }) => {
+      if (kind === 'lost') this.#mustLook = true
+    })
   }
 
   close(): void {
+    this.#stopEvents()
     this.#publisher.close()
   }
 
@@ -166,6 +173,7 @@ class Session {
       pending.count === 0 || pending.first <= this.#number + 1,
       'no result is left out (I4)',
     )
+    if (this.#mustLook && !this.#inDoubt) await this.#look()
     let fruitless = 0
     while (this.#number < pending.last) {
       const before = this.#number + this.#stored.size
@@ -189,6 +197,20 @@ class Session {
     return { number: this.#number, memo }
   }
 
+  /** Nothing is in flight: what was acknowledged has to be there still (I8). */
+  async #look(): Promise<void> {
+    this.#mustLook = false
+    const { last } = this.#checkSame(await this.#streamInfo())
+    this.#scannedTo = last
+    this.#seenTo = last
+  }
+
+  async #streamInfo(): Promise<StreamInfo> {
+    const info = await this.#api.streamInfo(this.#stream)
+    if (info === undefined) throw streamMissing(this.#stream, this.#connection.servers)
+    return info
+  }
+
   /** Sends, by ids, whatever is not known to be stored. */
   async #publishAll(pending: PendingRows): Promise<void> {
     const numbers: number[] = []
@@ -201,7 +223,12 @@ class Session {
       headers: this.#idHeaders(numberAt(index)),
     }))
     for (const [index, sequence] of report.sequences.entries()) {
-      if (sequence > 0) this.#markStored(numberAt(index), sequence)
+      if (sequence === 0) continue
+      // Nothing of ours was unknown up to there: the stream has begun to number anew (I8).
+      if (sequence <= this.#scannedTo) {
+        throw sinkTruncated(this.#stream, sequence - 1, this.#scannedTo)
+      }
+      this.#markStored(numberAt(index), sequence)
     }
     this.#resolve(report.problem)
   }
@@ -240,8 +267,7 @@ class Session {
 
   /** Looks for results of ours behind the place before which none is unknown. */
   async #scan(): Promise<void> {
-    const info = await this.#api.streamInfo(this.#stream)
-    if (info === undefined) throw streamMissing(this.#stream, this.#connection.servers)
+    const info = await this.#streamInfo()
     const { last } = this.#checkSame(info)
     this.#checkRetained(info)
     const range = {

@@ -166,6 +166,16 @@ describe.each(BOTH)('chained: $chained', ({ chained }) => {
     await expect(moved.open(ownerOf('run'), taken)).rejects.toThrow(/has written its results to/)
   })
 
+  test('a stream that is made again while nothing is on its way is refused all the same', async () => {
+    const stream = newStream()
+    const sink = sinkOn(stream, { chained })
+    await sink.open(ownerOf('run'), undefined)
+    await sink.deliver(rowsOf(1, 5))
+    await admin.api.deleteStream(stream)
+    await admin.makeStream(stream, { duplicate_window: WINDOW_MS * 1_000_000 })
+    await expect(sink.deliver(rowsOf(6, 6))).rejects.toBeInstanceOf(DataLossError)
+  })
+
   test('only retention limits will do', async () => {
     const interest = newStream()
     await admin.makeStream(interest, { retention: 'interest' })
