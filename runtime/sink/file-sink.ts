@@ -6,13 +6,13 @@
  * A state that went back to a snapshot makes results again that are in the file already: as far as
  * the file goes they are compared with it and not written, and the first difference is refused.
  */
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ConfigError, DataLossError, reasonOf, UnavailableError } from '../errors.ts'
 import { lastOf, messagesOf, type OutboxRow } from '../task/outbox-row.ts'
 import { csvLine } from './csv-text.ts'
 import type { ByteWriter } from '../task/byte-writer.ts'
 import { writeJson } from './json-bytes.ts'
+import { type Files, type OpenFile, systemFiles } from './files.ts'
 import type { Sink, SinkOwner, Taken } from './sink.ts'
 
 const LINE_END = 10
@@ -24,6 +24,8 @@ export interface FileSinkOptions {
   readonly format: 'jsonl' | 'csv'
   /** Allows a fresh state to empty a file that is not empty. */
   readonly overwrite: boolean
+  /** Default: those of the machine. */
+  readonly files?: Files
 }
 
 export interface FileMemo {
@@ -38,13 +40,15 @@ export interface FileMemo {
 
 export class FileSink implements Sink {
   readonly #options: FileSinkOptions
-  #file: FileHandle | undefined
+  readonly #files: Files
+  #file: OpenFile | undefined
   #length = 0
   #compareTo = 0
   #columns: readonly string[] | undefined
 
   constructor(options: FileSinkOptions) {
     this.#options = options
+    this.#files = options.files ?? systemFiles
   }
 
   /** A line of JSON; CSV is made of it when it is written, for only then its columns are known for good. */
@@ -62,10 +66,10 @@ export class FileSink implements Sink {
       )
     }
     try {
-      await mkdir(dirname(path), { recursive: true })
+      await this.#files.mkdir(dirname(path), { recursive: true })
       // Never 'w': a file is only cut to a length that is known to be ours.
-      await (await open(path, 'a')).close()
-      const file = await open(path, 'r+')
+      await (await this.#files.open(path, 'a')).close()
+      const file = await this.#files.open(path, 'r+')
       this.#file = file
       const { size } = await file.stat()
       this.#check(owner, memo, size)
@@ -74,7 +78,7 @@ export class FileSink implements Sink {
       this.#compareTo = Math.min(memo?.compareTo ?? 0, size)
       await file.truncate(Math.max(this.#length, this.#compareTo))
       await file.sync()
-      if (memo === undefined) await syncFolder(dirname(path))
+      if (memo === undefined) await this.#syncFolder(dirname(path))
     } catch (error) {
       throw this.#problem(error)
     }
@@ -113,8 +117,18 @@ export class FileSink implements Sink {
     return { number: lastOf(last), memo: this.#memo() }
   }
 
+  /** A new file's name is durable once its folder is. */
+  async #syncFolder(folder: string): Promise<void> {
+    const handle = await this.#files.open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  }
+
   /** How many of the bytes are in the file already. @throws DataLossError when others are there. */
-  async #knownBytes(file: FileHandle, chunks: readonly Uint8Array[]): Promise<number> {
+  async #knownBytes(file: OpenFile, chunks: readonly Uint8Array[]): Promise<number> {
     const aheadBytes = this.#compareTo - this.#length
     if (aheadBytes <= 0) return 0
     const made = Buffer.concat(chunks).subarray(0, aheadBytes)
@@ -185,22 +199,12 @@ function lineAt(bytes: Buffer, at: number): string {
   return bytes.toString('utf8', start, Math.min(end < 0 ? bytes.length : end, start + 200))
 }
 
-/** A new file's name is durable once its folder is. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 /**
  * All chunks in one call: a busy task lets the file go on only between its own turns, and a turn a
  * chunk would let a backlog of results grow.
  */
 async function writeAll(
-  file: FileHandle,
+  file: OpenFile,
   chunks: readonly Uint8Array[],
   position: number,
 ): Promise<void> {
