@@ -319,7 +319,16 @@ describe('style', () => {
       .map(({ path }) => posix.dirname(path).replace(/^test\/?/, ''))
       .filter(
         (folder) =>
-          !['', 'conformance', 'crash', 'package', 'support', 'cases', 'types'].includes(folder) &&
+          ![
+            '',
+            'conformance',
+            'crash',
+            'simulate',
+            'package',
+            'support',
+            'cases',
+            'types',
+          ].includes(folder) &&
           ![folder, `runtime/${folder}`].some((at) => existsSync(join(ROOT, at))),
       )
     expect([...new Set(lost)]).toEqual([])
