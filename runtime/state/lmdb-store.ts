@@ -1,20 +1,19 @@
 /**
- * The store of a task as one LMDB environment. Commits are handed to lmdb's writer thread as one
- * batch: a single synchronous run of puts is a single transaction. Sync is not overlapped, so that a
- * transaction is fsynced before the next begins, and after kill -9 the newest readable transaction
- * is one whose pages were synced; `flushed` is awaited all the same, for that is the promise made.
+ * The store of a task as one LMDB environment. Sync is not overlapped, so that a transaction is fsynced
+ * before the next begins, and after kill -9 the newest readable transaction is one whose pages were
+ * synced; `flushed` is awaited all the same, for that is the promise made.
  */
 import { mkdirSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type * as Lmdb from 'lmdb'
-import type { Database, RootDatabase } from 'lmdb'
 import { reasonOf, StateError, UnavailableError } from '../errors.ts'
+import type { Steps, Turns } from '../time/turns.ts'
+import { LmdbCommit } from './lmdb-commit.ts'
+import { openEnvironment, type StoreEnvironment } from './lmdb-environment.ts'
 import { damageOf, isDamage } from './lmdb-file.ts'
 import { LmdbView } from './lmdb-view.ts'
+import { LmdbWriter } from './lmdb-writer.ts'
 import {
   type Store,
-  STORE_TABLES,
   type StoreRange,
   type StoreRow,
   type StoreTable,
@@ -22,21 +21,18 @@ import {
   type StoreWriter,
 } from './store.ts'
 
-/** As one file, which loads in half the time of its modules: every start waits for it. */
-const { open } = createRequire(import.meta.url)('lmdb') as typeof Lmdb
-
-type Table = Database<Uint8Array, Uint8Array>
-
 export interface LmdbStoreOptions {
   /** Opens for reading only, beside the process that writes. */
   readonly readOnly?: boolean
 }
 
 export class LmdbStore implements Store {
-  readonly #root: RootDatabase<Uint8Array, Uint8Array>
-  readonly #tables: Readonly<Record<StoreTable, Table>>
-  readonly #writer: StoreWriter
+  readonly #environment: StoreEnvironment
+  readonly #root: StoreEnvironment['root']
+  readonly #tables: StoreEnvironment['tables']
   readonly #folder: string
+  /** Writes large commits; undefined before the first. */
+  #writer: LmdbWriter | undefined
   readonly #views = new Set<LmdbView>()
 
   /** @throws StateError when the folder cannot be opened as a store. */
@@ -47,50 +43,14 @@ export class LmdbStore implements Store {
     if (damage !== undefined) throw damaged(folder, damage)
     try {
       if (!readOnly) mkdirSync(folder, { recursive: true })
-      this.#root = open({
-        path: folder,
-        noSubdir: false,
-        maxDbs: STORE_TABLES.length + 1,
-        overlappingSync: false,
-        // A batch is one transaction without it; with it a failed commit rejects a promise of lmdb's
-        // own that nobody can handle, and the process dies of a full disk.
-        eventTurnBatching: false,
-        readOnly,
-        keyEncoding: 'binary',
-        encoding: 'binary',
-      })
-      const tables = STORE_TABLES.map((name): [StoreTable, Table] => [
-        name,
-        this.#root.openDB<Uint8Array, Uint8Array>({
-          name,
-          keyEncoding: 'binary',
-          encoding: 'binary',
-        }),
-      ])
-      this.#tables = Object.fromEntries(tables) as Record<StoreTable, Table>
+      this.#environment = openEnvironment(folder, readOnly)
     } catch (error) {
       throw new StateError(`the store in ${folder} cannot be opened: ${reasonOf(error)}`, {
         cause: error,
       })
     }
-    const table = this.#tables
-    this.#writer = {
-      put: (name, key, value) => this.#watch(table[name].put(key, value)),
-      remove: (name, key) => this.#watch(table[name].remove(key)),
-    }
-  }
-
-  /** What went wrong with a write since the store was opened. */
-  #failure: unknown
-  #watched: unknown
-
-  /** All writes of one transaction share one promise: it is watched once. */
-  #watch(written: Promise<unknown>): void {
-    if (written === this.#watched) return
-    this.#watched = written
-    written.catch((error: unknown) => {
-      this.#failure ??= error
-    })
+    this.#root = this.#environment.root
+    this.#tables = this.#environment.tables
   }
 
   get(table: StoreTable, key: Uint8Array): Uint8Array | undefined {
@@ -118,13 +78,17 @@ export class LmdbStore implements Store {
     return (this.#tables[table].getStats() as { entryCount: number }).entryCount
   }
 
-  async commit(write: (writer: StoreWriter) => void): Promise<void> {
+  async commit(write: (writer: StoreWriter) => Steps | void, turns?: Turns): Promise<void> {
+    const commit = new LmdbCommit({
+      environment: this.#environment,
+      writer: () => (this.#writer ??= new LmdbWriter(this.#folder)),
+      turns,
+    })
     try {
-      await this.#root.batch(() => write(this.#writer))
+      await commit.run(write)
     } catch (error) {
       throw await failed(this.#folder, error)
     }
-    if (this.#failure !== undefined) throw await failed(this.#folder, this.#failure)
     // A read transaction that is still open would go on showing the store as it was before (S3).
     this.#root.resetReadTxn()
   }
@@ -153,6 +117,7 @@ export class LmdbStore implements Store {
   async close(): Promise<void> {
     // LMDB does not survive a read behind its end.
     for (const view of this.#views) view.close()
+    await this.#writer?.close()
     await this.#root.close()
   }
 }

@@ -11,6 +11,8 @@
  * S3 reads see the newest committed state, never a part of a commit in flight;
  * S4 after a crash the store opens at some commit that is not older than the newest durable one.
  */
+import type { Steps, Turns } from '../time/turns.ts'
+
 export const STORE_TABLES = ['meta', 'epochs', 'state', 'timers', 'outbox'] as const
 
 /** A named ordered map of binary keys to binary values inside the store. */
@@ -65,10 +67,11 @@ export interface Store extends StoreReader {
   /** How many rows a table holds. */
   count(table: StoreTable): number
   /**
-   * Commits what `write` puts, synchronously, into the writer: one atomic commit.
+   * Commits what `write` puts into the writer, at once and in the steps that it returns: one atomic commit,
+   * or none when it throws. Between steps the event loop gets its turn, when `turns` are given.
    * Resolves when it is committed; at most one commit is in flight at a time.
    */
-  commit(write: (writer: StoreWriter) => void): Promise<void>
+  commit(write: (writer: StoreWriter) => Steps | void, turns?: Turns): Promise<void>
   /**
    * A frozen view of what is committed, opened at once. Called while no commit is in flight. Closing
    * the store ends it.

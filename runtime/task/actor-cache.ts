@@ -19,6 +19,7 @@ import { entryOf, entryRange, entryRowKey } from '../state/key-codec.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
 import { storedCells } from '../state/state-entry.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
+import { ROWS_PER_STEP, type Steps } from '../time/turns.ts'
 import { type ActorHome, KeyActor } from './key-actor.ts'
 import { type EarlierShape, earlierShapeAt } from './meta.ts'
 import { upcast } from './upcast.ts'
@@ -228,13 +229,15 @@ export class ActorCache implements ActorHome {
   }
 
   /** Puts every change since the last call into the commit of an epoch. */
-  write(writer: StoreWriter, epoch: number): void {
+  *write(writer: StoreWriter, epoch: number): Steps {
     const dirty = this.#dirty
     this.#dirty = []
+    let written = 0
     for (const actor of dirty) {
       actor.dirtyAt = -1
       actor.writtenEpoch = epoch
       this.#writeActor(writer, actor, epoch)
+      if (++written % ROWS_PER_STEP === 0) yield
     }
   }
 
@@ -270,9 +273,11 @@ export class ActorCache implements ActorHome {
   }
 
   /** An actor without state is of no use in memory, however much room there is. */
-  #evictEmptied(committedEpoch: number): void {
+  *#evictEmptied(committedEpoch: number): Steps {
     const later: KeyActor[] = []
+    let lookedAt = 0
     for (const actor of this.#emptied) {
+      if (++lookedAt % ROWS_PER_STEP === 0) yield
       if (actor.dirtyAt !== -1 || !actor.isEmpty || this.#actors.get(actor.key) !== actor) continue
       if (actor.writtenEpoch > committedEpoch) later.push(actor)
       else {
@@ -287,13 +292,14 @@ export class ActorCache implements ActorHome {
    * Makes room once commits up to an epoch are committed. Walks in the order of activation; an actor
    * that was used since the last walk gets a second chance at the end.
    */
-  evict(committedEpoch: number): void {
-    this.#evictEmptied(committedEpoch)
+  *evict(committedEpoch: number): Steps {
+    yield* this.#evictEmptied(committedEpoch)
     const { entriesMax, bytesMax } = this.#options.limits
     let toLookAt = this.#actors.size * 2
     for (const [key, actor] of this.#actors) {
       if (this.#actors.size <= entriesMax && this.#bytes <= bytesMax) return
       if (toLookAt-- === 0) return
+      if (toLookAt % ROWS_PER_STEP === 0) yield
       const clean = actor.dirtyAt === -1 && actor.writtenEpoch <= committedEpoch
       if (clean && (!actor.used || actor.isEmpty)) {
         this.#actors.delete(key)

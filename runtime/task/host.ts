@@ -2,6 +2,7 @@
 import type { Push } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
 import type { StoreWriter } from '../state/store.ts'
+import type { Steps } from '../time/turns.ts'
 
 export interface Host {
   /** Name of the operator. */
@@ -19,10 +20,13 @@ export interface Host {
   readonly isDue: boolean
   /** The next time on the clock for which something waits; +∞ when nothing does. */
   readonly nextProcessingTime: Timestamp
-  /** Puts everything that changed since the last call into the commit of an epoch. */
-  write(writer: StoreWriter, epoch: number): void
-  /** Makes room in memory once commits up to an epoch are committed. */
-  evict(committedEpoch: number): void
+  /**
+   * Puts everything that changed since the last call into the commit of an epoch. Until all its steps are
+   * taken nothing else is asked of the host.
+   */
+  write(writer: StoreWriter, epoch: number): Steps
+  /** Makes room in memory once commits up to an epoch are committed; as undisturbed as `write`. */
+  evict(committedEpoch: number): Steps
   /** Keys that are in memory: key actors, or slots of open windows. */
   readonly cachedKeys: number
   /** Whether the room in memory goes to what changed since the last commit: it cannot be evicted before the next. */

@@ -17,6 +17,7 @@ import type { Key, Push } from '../../operators/operator.ts'
 import { INLINE_ENTRIES_MAX } from '../../operators/state.ts'
 import type { Timestamp } from '../../operators/time.ts'
 import type { StoreWriter } from '../state/store.ts'
+import type { Steps } from '../time/turns.ts'
 import { type ColumnHostOptions, lateOutput } from './column-host.ts'
 import { ExpiryLine } from './expiry-line.ts'
 import type { Host } from './host.ts'
@@ -324,10 +325,15 @@ export class JoinHost implements Host {
 
   // ── commit and room ────────────────────────────────────────────────────────────────────────────
 
-  write(writer: StoreWriter, epoch: number): void {
+  *write(writer: StoreWriter, epoch: number): Steps {
     this.#moveLines()
-    this.#rows.write(writer, epoch, this.#rowOf)
-    this.#actors.write(writer, epoch)
+    yield* this.#rows.write(writer, epoch, this.#rowOf)
+    yield* this.#actors.write(writer, epoch)
+  }
+
+  *evict(committedEpoch: number): Steps {
+    yield* this.#rows.evict()
+    yield* this.#actors.evict(committedEpoch)
   }
 
   readonly #rowOf = (first: number): unknown => [
@@ -338,11 +344,6 @@ export class JoinHost implements Host {
         matched ? [side, time, value, true] : [side, time, value],
       ]),
   ]
-
-  evict(committedEpoch: number): void {
-    this.#rows.evict()
-    this.#actors.evict(committedEpoch)
-  }
 
   get isCrowded(): boolean {
     return this.#rows.isCrowded || this.#actors.isCrowded

@@ -4,6 +4,7 @@
  */
 import type { Key } from '../../operators/operator.ts'
 import { KeyIndex, NO_SLOT } from './key-index.ts'
+import { ROWS_PER_STEP } from '../time/turns.ts'
 import { DIRTY, RECENT, SlotFlags, STORED } from './slot-flags.ts'
 
 /** Its key had other slots when this one was made, or has got some since. */
@@ -110,12 +111,14 @@ export class KeyedSlots {
   }
 
   /** The newest slots of the keys that have changed since the last call, one a key. */
-  takeChanged(): Int32Array {
+  *takeChanged(): Generator<void, Int32Array> {
     const changed = this.#changed
     this.#changed = []
     const firsts = new Int32Array(changed.length)
     let count = 0
+    let looked = 0
     for (const slot of changed) {
+      if (++looked % ROWS_PER_STEP === 0) yield
       this.flags.unmark(slot, LISTED)
       // Let go since, or taken already with another slot of its key.
       if (!this.flags.has(slot, DIRTY)) continue

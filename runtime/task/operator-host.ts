@@ -11,6 +11,7 @@ import type { Timestamp } from '../../operators/time.ts'
 import { invariant, InvariantError } from '../errors.ts'
 import type { StoreWriter } from '../state/store.ts'
 import type { TimerQueue } from '../time/timer-queue.ts'
+import type { Steps } from '../time/turns.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
 import type { ActorCache } from './actor-cache.ts'
 import type { FailureDesk } from './failure-desk.ts'
@@ -86,9 +87,9 @@ export class OperatorHost implements Turn, Host {
     return this.#actors.isCrowded
   }
 
-  evict(committedEpoch: number): void {
-    this.#actors.evict(committedEpoch)
-    this.#options.shared?.evict(committedEpoch)
+  *evict(committedEpoch: number): Steps {
+    yield* this.#actors.evict(committedEpoch)
+    if (this.#options.shared !== undefined) yield* this.#options.shared.evict(committedEpoch)
   }
 
   /** The key whose turn it is. */
@@ -271,11 +272,11 @@ export class OperatorHost implements Turn, Host {
     return this.#options.failures.recover(this.name, { error, key, value }, again)
   }
 
-  write(writer: StoreWriter, epoch: number): void {
-    this.#actors.write(writer, epoch)
-    this.#options.shared?.write(writer, epoch)
-    this.#options.eventTimers.write(writer, epoch)
-    this.#options.processingTimers.write(writer, epoch)
+  *write(writer: StoreWriter, epoch: number): Steps {
+    yield* this.#actors.write(writer, epoch)
+    if (this.#options.shared !== undefined) yield* this.#options.shared.write(writer, epoch)
+    yield* this.#options.eventTimers.write(writer, epoch)
+    yield* this.#options.processingTimers.write(writer, epoch)
   }
 }
 

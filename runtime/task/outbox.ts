@@ -12,6 +12,7 @@ import { ByteWriter } from './byte-writer.ts'
 import type { Sink, Taken } from '../sink/sink.ts'
 import { crc32 } from '../state/crc32.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
+import type { Steps } from '../time/turns.ts'
 import { lastOf, type OutboxRow } from './outbox-row.ts'
 
 /** A row is closed when it has this many bytes: large enough to be cheap, small enough to be resent. */
@@ -131,16 +132,25 @@ export class Outbox {
     this.#waitingBytes += row.bytes.length
   }
 
-  /** Puts the rows of an epoch into its commit, and removes those that are taken. */
-  write(writer: StoreWriter, epoch: number): void {
+  /**
+   * Puts the rows of an epoch into its commit, and removes those that are taken now, when it is called: what
+   * is taken between its steps is for the next commit.
+   */
+  write(writer: StoreWriter, epoch: number): Steps {
     this.#close()
     for (const first of this.#toTrim) writer.remove('outbox', this.#rowKey(first))
     this.#toTrim = []
-    for (const { first, bytes, ends, stored } of this.#open) {
+    const rows = this.#open
+    this.#open = []
+    return this.#put(rows, writer, epoch)
+  }
+
+  *#put(rows: readonly CutRow[], writer: StoreWriter, epoch: number): Steps {
+    for (const { first, bytes, ends, stored } of rows) {
       writer.put('outbox', this.#rowKey(first), stored)
       this.#waiting.push({ first, bytes, ends, epoch })
+      yield
     }
-    this.#open = []
   }
 
   /** Rows from a number on that may leave, oldest first, up to about `bytesMax`. */

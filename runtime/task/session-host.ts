@@ -10,6 +10,7 @@ import type { Key, Push } from '../../operators/operator.ts'
 import type { Timestamp } from '../../operators/time.ts'
 import type { SessionOperator } from '../../operators/window/sessions.ts'
 import type { StoreWriter } from '../state/store.ts'
+import type { Steps } from '../time/turns.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
 import { type ColumnHostOptions, lateOutput } from './column-host.ts'
 import type { Host } from './host.ts'
@@ -241,9 +242,9 @@ export class SessionHost implements Host {
     return first
   }
 
-  write(writer: StoreWriter, epoch: number): void {
-    this.#rows.write(writer, epoch, this.#rowOf)
-    this.#options.timers.write(writer, epoch)
+  *write(writer: StoreWriter, epoch: number): Steps {
+    yield* this.#rows.write(writer, epoch, this.#rowOf)
+    yield* this.#options.timers.write(writer, epoch)
   }
 
   readonly #rowOf = (first: number): unknown => {
@@ -256,7 +257,7 @@ export class SessionHost implements Host {
     return [stored]
   }
 
-  evict(_committedEpoch: number): void {
-    this.#rows.evict()
+  evict(_committedEpoch: number): Steps {
+    return this.#rows.evict()
   }
 }

@@ -13,6 +13,7 @@ import { actorRowKey, encodeKey, entryRowKey } from '../state/key-codec.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
 import type { StoreWriter } from '../state/store.ts'
 import type { TimerQueue } from '../time/timer-queue.ts'
+import { ROWS_PER_STEP, type Steps } from '../time/turns.ts'
 import type { WatermarkHolder } from '../time/watermark.ts'
 import { type ColumnHostOptions, lateOutput } from './column-host.ts'
 import type { Host } from './host.ts'
@@ -278,10 +279,13 @@ export class SliceHost implements Host {
 
   // ── commit and room ────────────────────────────────────────────────────────────────────────────
 
-  write(writer: StoreWriter, epoch: number): void {
-    for (const rowKey of this.#removals) writer.remove('state', rowKey)
+  *write(writer: StoreWriter, epoch: number): Steps {
+    let [removals, rows, bytes] = [0, 0, 0]
+    for (const rowKey of this.#removals) {
+      writer.remove('state', rowKey)
+      if (++removals % ROWS_PER_STEP === 0) yield
+    }
     this.#removals = []
-    let [rows, bytes] = [0, 0]
     for (const slice of this.#slices.values()) {
       for (const slot of slice.dirty) {
         slice.flags.unmark(slot, DIRTY)
@@ -291,21 +295,22 @@ export class SliceHost implements Host {
         slice.flags.mark(slot, STORED)
         rows += 1
         bytes += row.length
+        if (rows % ROWS_PER_STEP === 0) yield
       }
       slice.dirty = []
     }
     if (rows > 0) this.#rowBytes = bytes / rows
     this.#dirtyCount = 0
-    this.#options.timers.write(writer, epoch)
+    yield* this.#options.timers.write(writer, epoch)
   }
 
   /** Drops slots that did not change since room was last made: all that a later record needs is in the store. */
-  evict(_committedEpoch: number): void {
+  *evict(_committedEpoch: number): Steps {
     if (!this.#isOverFull) return
     for (const [lastTime, slice] of this.#slices) {
       // One that is closing remembers which keys have closed, and will be gone in a moment.
       if (lastTime <= this.#firedUpTo) continue
-      const thinned = this.#thinned(slice)
+      const thinned = yield* this.#thinned(slice)
       if (thinned.openCount > 0) this.#slices.set(lastTime, thinned)
       else {
         this.#slices.delete(lastTime)
@@ -325,10 +330,11 @@ export class SliceHost implements Host {
     return this.#isOverFull && this.#dirtyCount * 2 >= this.#options.limits.entriesMax
   }
 
-  #thinned(slice: Slice): Slice {
+  *#thinned(slice: Slice): Generator<void, Slice> {
     const thin = new Slice(this.#options.operator.columns())
     thin.begin(slice.window, true)
     for (const [from, key] of slice.keys.entries()) {
+      if (from % ROWS_PER_STEP === 0) yield
       if (slice.flags.has(from, CLOSED) || !slice.flags.has(from, RECENT | DIRTY)) continue
       const to = thin.open(key)
       thin.column.set(to, slice.column.get(from))

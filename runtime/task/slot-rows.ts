@@ -9,6 +9,7 @@ import type { Key } from '../../operators/operator.ts'
 import { inRowOrder, ownRowKey } from '../state/key-codec.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
+import { ROWS_PER_STEP, type Steps } from '../time/turns.ts'
 import type { CacheLimits } from './actor-cache.ts'
 import { NO_SLOT } from './key-index.ts'
 import type { KeyedSlots } from './keyed-slots.ts'
@@ -65,19 +66,22 @@ export class SlotRows {
   }
 
   /** Puts what changed into the commit of an epoch. @param rowOf a key's row, by its newest slot. */
-  write(writer: StoreWriter, epoch: number, rowOf: (first: number) => unknown): void {
+  *write(writer: StoreWriter, epoch: number, rowOf: (first: number) => unknown): Steps {
     const removed = [...this.#removed]
+    let rows = 0
     const places = Int32Array.from(removed.keys())
-    for (const place of inRowOrder(places, (at) => removed[at] as Key)) {
+    for (const place of yield* inRowOrder(places, (at) => removed[at] as Key)) {
       writer.remove('state', this.#rowKey(removed[place] as Key))
+      if (++rows % ROWS_PER_STEP === 0) yield
     }
     this.#removing = this.#removed
     this.#removed = new Set()
     const slots = this.#slots
     const keyOf = (slot: number): Key => slots.keyOf(slot) as Key
-    const changed = inRowOrder(slots.takeChanged(), keyOf)
+    const changed = yield* inRowOrder(yield* slots.takeChanged(), keyOf)
     let bytes = 0
     for (const first of changed) {
+      if (++rows % ROWS_PER_STEP === 0) yield
       const row = encodeRow(rowOf(first), epoch)
       writer.put('state', this.#rowKey(keyOf(first)), row)
       bytes += row.length
@@ -86,10 +90,11 @@ export class SlotRows {
   }
 
   /** Drops keys that did not change since they were last looked at (N1): a hand goes round over the slots. */
-  evict(): void {
+  *evict(): Steps {
     this.#removing = new Set()
     const slots = this.#slots
     for (let toLookAt = slots.slots; toLookAt > 0 && this.#isOverFull; toLookAt--) {
+      if (toLookAt % ROWS_PER_STEP === 0) yield
       this.#hand = (this.#hand + 1) % slots.slots
       const key = slots.keyOf(this.#hand)
       if (key === undefined || this.#wasUsed(key)) continue

@@ -15,6 +15,7 @@ import type { TimePlaces } from './time-places.ts'
 export const MOMENTS = [
   'read',
   'applied',
+  'writing',
   'written',
   'flushed',
   'sent',

@@ -8,25 +8,21 @@
  */
 import type { Clock } from '../time/clock.ts'
 import type { StoreWriter } from '../state/store.ts'
+import { type Steps, takeSteps, Turns } from '../time/turns.ts'
 import { type Cut, CutRequests } from './cut.ts'
 import type { Handover } from './delivery.ts'
 import { droppedRows } from './dropped-state.ts'
+import { epochRow, epochRows, evictions } from './epoch-rows.ts'
 import { Inputs } from './inputs.ts'
-import { type Counters, type EpochRow, writeEpochRow, writeJobRow } from './meta.ts'
+import { type Counters, writeJobRow } from './meta.ts'
 import type { Host } from './host.ts'
 import type { Outbox } from './outbox.ts'
 import type { TaskInput } from './task-input.ts'
-import { countersOf, rowsOf, type TaskParts } from './task-parts.ts'
+import { HANDOVER_MS_MAX, TIMERS_PER_TURN, TURN_MS_MAX } from './task-limits.ts'
+import { countersOf, type TaskParts } from './task-parts.ts'
 
 /** 'live': a batch is over, and the task is to be opened again to go on live. */
 export type TaskEnd = 'finished' | 'stopped' | 'live'
-
-/** How many timers fire before the event loop gets its turn. */
-const TIMERS_PER_TURN = 2_000
-/** How long the loop works before other work of the process gets its turn. */
-const TURN_MS_MAX = 8
-/** How long a stopping task waits for its sinks to take what is durable. */
-const HANDOVER_MS_MAX = 5_000
 
 export class Task {
   readonly #parts: TaskParts
@@ -48,6 +44,9 @@ export class Task {
   #isSwitching = false
   #wake: (() => void) | undefined
   #takenInEpoch = false
+  /** Makes room in memory behind a commit; undefined when that is done. */
+  #toEvict: Steps | undefined
+  readonly #turns: Turns
   readonly #cuts = new CutRequests()
   /** Rows of what was dropped that the opening has removed. */
   droppedRows = 0
@@ -56,6 +55,7 @@ export class Task {
     this.#parts = parts
     this.#clock = parts.clock
     this.#inputs = new Inputs(parts.ingests, parts.clock)
+    this.#turns = new Turns(parts.clock, TURN_MS_MAX)
     this.#epoch = parts.last?.epoch ?? 0
     this.#durableEpoch = this.#epoch
     this.#openings = parts.last?.openings ?? 0
@@ -161,20 +161,20 @@ export class Task {
 
   /** Runs until the inputs are over or stop() is called. @throws what ends the task. */
   async run(): Promise<TaskEnd> {
-    let turnStartedAt = this.#clock.monotonic()
+    this.#turns.restart()
     while (!this.#stopping && !this.#finished && !this.#isSwitching) {
       this.#throwFailure()
+      if (this.#toEvict !== undefined) await takeSteps(this.#toEvict, this.#turns)
+      this.#toEvict = undefined
       const worked = this.#takeAndFire()
       // Every timer that the end of the inputs made due has fired, too.
       if (this.#inputs.areFinished && !worked && !this.#isDue()) this.#finished = true
       else if (this.#inputs.areAtSwitch) this.#switchToLive()
-      if (this.#commitIsDue(!worked)) this.#startCommit()
+      if (this.#commitIsDue(!worked)) await this.#startCommit()
       else if (this.#cuts.isWanted && !this.#hasOpenWork) this.#answerCuts()
       if (this.#mustWaitForCommit) await this.#inFlight
       if (!worked && !this.#finished && !this.#isSwitching) await this.#waitForNews()
-      else if (this.#clock.monotonic() - turnStartedAt < TURN_MS_MAX) continue
-      else await this.#clock.breathe()
-      turnStartedAt = this.#clock.monotonic()
+      else if (this.#turns.isOver) await this.#turns.next()
     }
     await this.#handOver()
     if (this.#isSwitching && !this.#stopping) return 'live'
@@ -301,34 +301,38 @@ export class Task {
   }
 
   /**
-   * Begins the commit of the open epoch and goes on with the next one.
+   * Begins the commit of the open epoch. Resolves when all of it was put: then the next epoch may begin,
+   * and until then nothing of it may change what is written.
    * @param also puts more into it.
    */
-  #startCommit(also?: (writer: StoreWriter) => void): void {
-    this.#inFlight = this.#commit(also)
-      .catch((error: unknown) => {
-        this.#failure ??= error instanceof Error ? error : new Error(String(error))
-      })
-      .finally(() => {
-        this.#inFlight = undefined
-        this.notify()
-      })
+  async #startCommit(also?: (writer: StoreWriter) => void): Promise<void> {
+    await new Promise<void>((wasPut) => {
+      this.#inFlight = this.#commit(wasPut, also)
+        .catch((error: unknown) => {
+          this.#failure ??= error instanceof Error ? error : new Error(String(error))
+        })
+        .finally(() => {
+          this.#inFlight = undefined
+          wasPut()
+          this.notify()
+        })
+    })
   }
 
   async #commitNow(also?: (writer: StoreWriter) => void): Promise<void> {
     await this.#inFlight
     // What a commit that failed was to keep is nowhere: nothing may be committed behind it (I1, I2).
     if (this.#failure !== undefined) throw this.#failure
-    this.#startCommit(also)
+    await this.#startCommit(also)
     await this.#inFlight
     this.#throwFailure()
   }
 
   /** One transaction: state, timers, positions, watermarks and outbox of one epoch (I1, I2). */
-  async #commit(also?: (writer: StoreWriter) => void): Promise<void> {
-    const { store, hosts, outboxes, deliveries, exchanges, ingests, job, onMoment } = this.#parts
+  async #commit(wasPut: () => void, also?: (writer: StoreWriter) => void): Promise<void> {
+    const parts = this.#parts
+    const { store, outboxes, deliveries, exchanges, ingests, onMoment } = parts
     const epoch = ++this.#epoch
-    const isOpening = epoch === (this.#parts.last?.epoch ?? 0) + 1
     const trims = outboxes.some((outbox) => outbox.hasToTrim)
     const startedAt = this.#clock.monotonic()
     const epochMs = startedAt - this.#openedAt
@@ -337,14 +341,13 @@ export class Task {
     this.#takenInEpoch = false
     // Who had finished before has told everything.
     if (!this.wasFinished) for (const exchange of exchanges) exchange.endEpoch(this.#finished)
-    const row = this.#epochRow(epoch)
-    await store.commit((writer) => {
-      for (const host of hosts) host.write(writer, epoch)
-      for (const outbox of outboxes) outbox.write(writer, epoch)
-      writeEpochRow(writer, row)
-      if (isOpening) writeJobRow(writer, job, epoch)
+    const [openings, finished, live] = [this.#openings, this.#finished, this.#live]
+    const row = epochRow(parts, { epoch, openings, finished, ...(live && { live }) })
+    await store.commit(function* (writer) {
+      yield* epochRows(parts, row, writer)
       also?.(writer)
-    })
+      wasPut()
+    }, this.#turns)
     onMoment('written')
     // Committed is not durable: nothing of this epoch leaves before the flush (I3).
     await store.flushed()
@@ -352,14 +355,14 @@ export class Task {
     this.#answerCuts()
     onMoment('flushed')
     if (trims) onMoment('trimmed')
-    this.#parts.onCommit({ epochMs, commitMs: this.#clock.monotonic() - startedAt })
+    parts.onCommit({ epochMs, commitMs: this.#clock.monotonic() - startedAt })
     for (const delivery of deliveries) delivery.announce(epoch)
     // What lies before a durable position is never asked for again.
     for (const ingest of ingests) {
       const taken = row.inputs[ingest.input.id]
       if (taken !== undefined) ingest.onDurable(taken.position)
     }
-    for (const host of hosts) host.evict(epoch)
+    this.#toEvict = evictions(parts.hosts, epoch)
   }
 
   /** Whether there is work that is not durable yet. */
@@ -369,12 +372,6 @@ export class Task {
 
   #answerCuts(): void {
     if (this.#cuts.isWanted) this.#cuts.answer(this.#durableEpoch, this.#parts.store)
-  }
-
-  #epochRow(epoch: number): EpochRow {
-    const [openings, finished, clock] = [this.#openings, this.#finished, this.#clock.now()]
-    const ends = { finished, ...(this.#live && { live: true as const }) }
-    return { epoch, openings, ...rowsOf(this.#parts), clock, ...ends, counters: this.countersNow() }
   }
 
   /** What was counted since the state was created. */
@@ -397,6 +394,7 @@ export class Task {
     if (listens) this.#inputs.wait()
     await this.#news(this.#nextWakeMs(this.#parts.hosts))
     if (listens) this.#inputs.waited()
+    this.#turns.restart()
   }
 
   /** Resolves at the next notify(), or after a time. */
@@ -412,12 +410,13 @@ export class Task {
 
   #nextWakeMs(hosts: readonly Host[]): number | undefined {
     const now = this.#clock.now()
-    let next = Number.POSITIVE_INFINITY
-    for (const host of hosts) next = Math.min(next, host.nextProcessingTime - now)
+    let next = Math.min(
+      this.#inputs.nextLookMs,
+      ...hosts.map((host) => host.nextProcessingTime - now),
+    )
     if (this.#takenInEpoch) {
       next = Math.min(next, this.#parts.commit.everyMs - (this.#clock.monotonic() - this.#openedAt))
     }
-    next = Math.min(next, this.#inputs.nextLookMs)
     return Number.isFinite(next) ? Math.max(1, next) : undefined
   }
 

@@ -11,6 +11,7 @@ import {
   type StoreView,
   type StoreWriter,
 } from '../state/store.ts'
+import { type Steps, takeSteps, type Turns } from '../time/turns.ts'
 
 type Tables = Readonly<Record<StoreTable, Map<string, StoreRow>>>
 type Change = {
@@ -111,15 +112,15 @@ export class MemoryStore implements Store {
     }
   }
 
-  async commit(write: (writer: StoreWriter) => void): Promise<void> {
+  async commit(write: (writer: StoreWriter) => Steps | void, turns?: Turns): Promise<void> {
     const changes: Change[] = []
-    write({
+    const steps = write({
       put: (table, key, value) =>
         void changes.push({ table, key: Uint8Array.from(key), value: Uint8Array.from(value) }),
       remove: (table, key) =>
         void changes.push({ table, key: Uint8Array.from(key), value: undefined }),
     })
-    await Promise.resolve()
+    await takeSteps(steps ?? [], turns)
     this.#disk.committed.push(changes)
     apply(this.#visible, changes)
     for (const { table } of changes) this.#sorted.delete(table)

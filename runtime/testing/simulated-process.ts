@@ -99,7 +99,7 @@ export class SimulatedProcess {
       range: (table, range) => store.range(table, range),
       count: (table) => store.count(table),
       view: () => store.view(),
-      commit: (write) => this.#mortal(() => store.commit(write)),
+      commit: (write, turns) => this.#mortal(() => store.commit(write, turns)),
       flushed: () =>
         this.#mortal(async () => {
           await this.#flushMayPass

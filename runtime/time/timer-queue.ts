@@ -16,6 +16,7 @@ import { encodeRow, decodeRow } from '../state/row-codec.ts'
 import { readSortableNumber, writeSortableNumber } from '../state/key-codec.ts'
 import type { Store, StoreWriter } from '../state/store.ts'
 import { TimeOrder } from './time-order.ts'
+import { ROWS_PER_STEP, type Steps } from './turns.ts'
 
 interface Bucket {
   readonly time: Timestamp
@@ -45,6 +46,8 @@ interface StoredRow {
 const SECOND_MS = 1_000
 const ROW_KEY_BYTES = 3 + 8 + 6 + 2
 const KEYS_PER_ROW_MAX = 4_096
+/** Reading a key from a row costs about this part of what firing one does. */
+const CALLS_PER_KEY_READ = 0.25
 
 export interface TimerQueueOptions {
   readonly store: Store
@@ -113,18 +116,19 @@ export class TimerQueue {
 
   /**
    * Calls back for each key whose time is at most `upTo`, in order of time and then of asking.
-   * @returns false when `budget` calls were made and more are due.
+   * @returns false when `budget` is used up, by calls and by rows that were read, and more are due.
    */
   fire(upTo: Timestamp, budget: number, call: (time: Timestamp, key: Key) => void): boolean {
     let left = budget
     while (this.isDue(upTo)) {
       if (this.#unreadTime <= this.#buckets.firstTime) {
-        this.#readRows()
+        if (left <= 0) return false
+        left -= this.#readRow()
         continue
       }
       const bucket = this.#buckets.first as Bucket
       while (bucket.next < bucket.keys.length && this.#buckets.first === bucket) {
-        if (left === 0) return false
+        if (left <= 0) return false
         left -= 1
         call(bucket.time, bucket.keys[bucket.next++] as Key)
       }
@@ -137,43 +141,56 @@ export class TimerQueue {
   }
 
   /** Puts what was added and removes what has fired since the last call. */
-  write(writer: StoreWriter, epoch: number): void {
-    for (const rowKey of this.#removals) writer.remove('timers', rowKey)
+  *write(writer: StoreWriter, epoch: number): Steps {
+    let removals = 0
+    for (const rowKey of this.#removals) {
+      writer.remove('timers', rowKey)
+      if (++removals % ROWS_PER_STEP === 0) yield
+    }
     this.#removals = []
     for (const { rowKey, waiting } of this.#partlyFired) {
       if (waiting.size > 0) writer.put('timers', rowKey, encodeRow([...waiting], epoch))
+      yield
     }
     this.#partlyFired.clear()
-    for (const { rowKey, waiting } of this.#takeUnstored(epoch)) {
-      writer.put('timers', rowKey, encodeRow([...waiting], epoch))
-    }
+    yield* this.#writeUnstored(writer, epoch)
   }
 
-  /** Puts what is not in the store yet into rows. */
-  #takeUnstored(epoch: number): StoredRow[] {
-    const rows: StoredRow[] = []
-    let [second, part] = [Number.NaN, 0]
-    let row: StoredRow | undefined
-    for (const bucket of this.#unstored.toSorted((a, b) => a.time - b.time)) {
+  /** Puts what is not in the store yet into rows, a row when it is full or nothing is left for it. */
+  *#writeUnstored(writer: StoreWriter, epoch: number): Steps {
+    /** Of each second the row that has room, and how many were full before it. */
+    const open = new Map<Timestamp, { part: number; row: StoredRow }>()
+    let buckets = 0
+    for (const bucket of this.#unstored) {
       bucket.unstoredAt = -1
+      const second = secondOf(bucket.time)
       while (bucket.storedKeys < bucket.keys.length) {
-        const isSame = secondOf(bucket.time) === second
-        if (row === undefined || !isSame || row.size === KEYS_PER_ROW_MAX) {
-          part = isSame ? part + 1 : 0
-          second = secondOf(bucket.time)
-          row = { rowKey: this.#rowKey(second, epoch, part), waiting: new Map(), size: 0 }
-          rows.push(row)
+        let last = open.get(second)
+        if (last === undefined || last.row.size === KEYS_PER_ROW_MAX) {
+          const part = last === undefined ? 0 : last.part + 1
+          const rowKey = this.#rowKey(second, epoch, part)
+          last = { part, row: { rowKey, waiting: new Map(), size: 0 } }
+          open.set(second, last)
         }
+        const { row } = last
         const end = bucket.storedKeys + KEYS_PER_ROW_MAX - row.size
         const keys = bucket.keys.slice(bucket.storedKeys, end)
         row.waiting.set(bucket.time, keys)
         row.size += keys.length
         bucket.storedKeys += keys.length
         ;(bucket.rows ??= []).push(row)
+        if (row.size < KEYS_PER_ROW_MAX) continue
+        writer.put('timers', row.rowKey, encodeRow([...row.waiting], epoch))
+        yield
       }
+      if (++buckets % ROWS_PER_STEP === 0) yield
     }
     this.#unstored.length = 0
-    return rows
+    for (const { row } of open.values()) {
+      if (row.size === KEYS_PER_ROW_MAX) continue
+      writer.put('timers', row.rowKey, encodeRow([...row.waiting], epoch))
+      yield
+    }
   }
 
   #newBucket(time: Timestamp, keys: Key[]): Bucket {
@@ -245,27 +262,38 @@ export class TimerQueue {
     }
   }
 
-  /** Reads the earliest unread row into its buckets, before the keys this run added. */
-  #readRows(): void {
+  /**
+   * Reads the earliest unread row into its buckets, before the keys this run added.
+   * @returns how many calls it is worth of a budget.
+   */
+  #readRow(): number {
+    let keysRead = 0
     const [row] = this.#store.range('timers', { start: this.#unread, end: this.#end(), limit: 1 })
     if (row !== undefined) {
       const rowKey = Buffer.from(row.key)
       const { value } = decodeRow(row.value, `a timer row for the second of ${this.#unreadTime}`)
       const waiting = new Map(value as [Timestamp, Key[]][])
       const stored: StoredRow = { rowKey, waiting, size: 0 }
-      for (const [time, keys] of waiting) this.#restore(time, keys, stored)
+      for (const [time, keys] of waiting) {
+        this.#restore(time, keys, stored)
+        keysRead += keys.length
+      }
       this.#unread = Buffer.concat([rowKey, Buffer.from([0])])
     }
     this.#peekUnread()
+    return 1 + keysRead * CALLS_PER_KEY_READ
   }
 
   #restore(time: Timestamp, keys: readonly Key[], row: StoredRow): void {
     const bucket = this.#buckets.find(time) ?? this.#newBucket(time, [])
-    bucket.keys = [
-      ...bucket.keys.slice(0, bucket.earlierKeys),
-      ...keys,
-      ...bucket.keys.slice(bucket.earlierKeys),
-    ]
+    if (bucket.keys.length === bucket.earlierKeys) for (const key of keys) bucket.keys.push(key)
+    else {
+      bucket.keys = [
+        ...bucket.keys.slice(0, bucket.earlierKeys),
+        ...keys,
+        ...bucket.keys.slice(bucket.earlierKeys),
+      ]
+    }
     bucket.earlierKeys += keys.length
     bucket.storedKeys += keys.length
     ;(bucket.rows ??= []).push(row)

@@ -6,6 +6,8 @@ import {
   type StoreTable,
   type StoreWriter,
 } from '../../runtime/state/store.ts'
+import { systemClock } from '../../runtime/time/clock.ts'
+import { Turns } from '../../runtime/time/turns.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 
 /** A store on a place of its own, empty at first. */
@@ -19,6 +21,9 @@ export interface StoreFixture {
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1')
 const text = (value: Uint8Array | undefined): string | undefined =>
   value === undefined ? undefined : Buffer.from(value).toString('latin1')
+
+/** More than any store takes in one piece. */
+const MANY_ROWS = 20_000
 
 const ALL = { start: bytes('\u0000'), end: bytes('\u00ff\u00ff') }
 
@@ -72,6 +77,58 @@ export function storeConformance(name: string, make: () => Promise<StoreFixture>
       expect(text(store.get('state', bytes('a')))).toBe('after')
       expect(text(store.get('meta', bytes('m')))).toBe('after')
     })
+
+    it('shows nothing of a commit in steps before all of it is committed (S1, S3)', async () => {
+      await put('state', 'k0', 'before')
+      const turns = new Turns(systemClock, 0)
+      const seen = new Set<string>()
+      const committed = store.commit(function* (writer) {
+        for (let i = 0; i < MANY_ROWS; i++) {
+          writer.put('state', bytes(`k${i}`), bytes('after'))
+          if (i % 1_000 !== 0) continue
+          seen.add(`${text(store.get('state', bytes('k0')))} ${store.range('state', ALL).length}`)
+          yield
+        }
+        writer.remove('state', bytes('k1'))
+        writer.put('outbox', bytes('large'), Buffer.alloc(600_000, 7))
+      }, turns)
+      // Whoever else has a turn sees nothing either.
+      for (let turn = 0; turn < 5; turn++) {
+        await systemClock.breathe()
+        seen.add(`${text(store.get('state', bytes('k0')))} ${store.range('state', ALL).length}`)
+      }
+      await committed
+      expect(seen).toEqual(new Set(['before 1']))
+      expect(text(store.get('state', bytes('k0')))).toBe('after')
+      expect(store.range('state', ALL)).toHaveLength(MANY_ROWS - 1)
+      expect(store.get('outbox', bytes('large'))).toHaveLength(600_000)
+      await store.flushed()
+      await store.close()
+      store = fixture.open()
+      expect(store.range('state', ALL)).toHaveLength(MANY_ROWS - 1)
+    })
+
+    it.each([5, MANY_ROWS])(
+      'commits nothing when a step throws behind %d rows, and goes on (S1)',
+      async (count) => {
+        await put('state', 'k0', 'before')
+        const failing = store.commit(
+          function* (writer) {
+            for (let i = 0; i < count; i++) {
+              writer.put('state', bytes(`k${i}`), bytes('after'))
+              if (i % 1_000 === 0) yield
+            }
+            throw new Error('a step failed')
+          },
+          new Turns(systemClock, 0),
+        )
+        await expect(failing).rejects.toThrow('a step failed')
+        expect(store.range('state', ALL)).toHaveLength(1)
+        expect(text(store.get('state', bytes('k0')))).toBe('before')
+        await put('state', 'k1', 'next')
+        expect(rows('state')).toEqual(['k0=before', 'k1=next'])
+      },
+    )
 
     it('gives a view that stays as it was, whatever is committed after', async () => {
       await put('state', 'a', 'before')

@@ -95,7 +95,10 @@ describe('row keys', () => {
         const number = Math.floor(random() * 4e9) - 2e9
         return random() < numbersShare ? number : `user ${number}`
       })
-      const order = [...inRowOrder(Int32Array.from(keys.keys()), (at) => keys[at] as Key)]
+      const steps = inRowOrder(Int32Array.from(keys.keys()), (at) => keys[at] as Key)
+      let step = steps.next()
+      while (step.done !== true) step = steps.next()
+      const order = [...step.value]
       expect(
         order.toSorted((a, b) => a - b),
         `seed ${seed}`,

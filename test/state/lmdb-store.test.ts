@@ -7,6 +7,7 @@ import { LmdbStore } from '../../runtime/state/lmdb-store.ts'
 import { storeConformance } from '../conformance/store-conformance.ts'
 import { startScript } from '../support/child-process.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
+import { LARGE_ROWS } from './large-commit-script.ts'
 
 const newFolder = (): string => mkdtempSync(join(tmpdir(), 'millrace-store-'))
 
@@ -44,6 +45,38 @@ describe('LmdbStore', () => {
         expect(rows, `seed ${seed}`).toEqual(Array.from({ length: 40 }, () => n))
         expect(outbox).toHaveLength(n)
         newest = n
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 60_000)
+
+  it('opens at the commit before one that was put half when the process was killed (S1)', async () => {
+    const seed = newSeed()
+    const random = randomFrom(seed)
+    const folder = newFolder()
+    try {
+      for (let round = 0; round < 4; round++) {
+        const url = new URL('./large-commit-script.ts', import.meta.url)
+        const script = startScript(url, [folder])
+        // 'half' and 'durable' in turns: the last line is a half in two of three rounds.
+        await script.printed(1 + Math.floor(random() * 3))
+        script.process.kill('SIGKILL')
+        expect(await script.ended).toBe('SIGKILL')
+        const numbers = (word: string): number[] =>
+          script.lines.flatMap((line) =>
+            line.startsWith(word) ? [Number(line.split(' ')[1])] : [],
+          )
+        const store = new LmdbStore(folder)
+        const n = store.get('meta', Buffer.from('n'))?.[3] ?? 0
+        const values = store
+          .range('state', { start: Buffer.from('0'), end: Buffer.from(':') })
+          .map(({ value }) => value[3])
+        await store.close()
+        expect(n, `seed ${seed}`).toBeGreaterThanOrEqual(Math.max(0, ...numbers('durable')))
+        expect(n, `seed ${seed}`).toBeLessThanOrEqual(Math.max(0, ...numbers('half')))
+        expect(values.length, `seed ${seed}`).toBe(n === 0 ? 0 : LARGE_ROWS)
+        expect(new Set(values), `seed ${seed}`).toEqual(new Set(n === 0 ? [] : [n]))
       }
     } finally {
       rmSync(folder, { recursive: true, force: true })

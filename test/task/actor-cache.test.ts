@@ -61,6 +61,10 @@ class CacheOnDisk {
     await this.store.commit((writer) => this.cache.write(writer, this.epoch))
   }
 
+  evict(committedEpoch: number): void {
+    for (const _ of this.cache.evict(committedEpoch));
+  }
+
   restart(): void {
     this.cache = this.#make()
   }
@@ -81,7 +85,7 @@ describe('the actor cache', () => {
     expect(onDisk.cache.dirtyCount).toBe(100)
     expect(onDisk.cache.isCrowded).toBe(true)
     await onDisk.commit()
-    onDisk.cache.evict(onDisk.epoch)
+    onDisk.evict(onDisk.epoch)
     expect(onDisk.cache.size).toBe(10)
     for (let key = 0; key < 100; key++) expect(onDisk.cellsOf(key)[0].get()).toBe(key)
   })
@@ -92,7 +96,7 @@ describe('the actor cache', () => {
       for (let n = 0; n < 20; n++) onDisk.cellsOf(key)[1].push(n)
     }
     await onDisk.commit()
-    onDisk.cache.evict(onDisk.epoch)
+    onDisk.evict(onDisk.epoch)
     expect(onDisk.cache.bytes).toBeLessThanOrEqual(20_000)
     expect(onDisk.cache.size).toBeGreaterThan(0)
     expect(onDisk.cellsOf(5)[1].length).toBe(20)
@@ -102,14 +106,14 @@ describe('the actor cache', () => {
     const onDisk = new CacheOnDisk({ entriesMax: 1, bytesMax: 1 })
     onDisk.cellsOf('a')[0].set(1)
     onDisk.cellsOf('b')[0].set(1)
-    onDisk.cache.evict(0)
+    onDisk.evict(0)
     expect(onDisk.cache.size).toBe(2)
     await onDisk.commit()
     // Written by epoch 1, which is not known to be committed yet.
-    onDisk.cache.evict(0)
+    onDisk.evict(0)
     expect(onDisk.cache.size).toBe(2)
     onDisk.cellsOf('a')[0].set(2)
-    onDisk.cache.evict(1)
+    onDisk.evict(1)
     expect(onDisk.cellsOf('a')[0].get()).toBe(2)
   })
 
@@ -117,7 +121,7 @@ describe('the actor cache', () => {
     const onDisk = new CacheOnDisk({ entriesMax: 2, bytesMax: Number.POSITIVE_INFINITY })
     for (const key of ['old', 'used', 'new']) onDisk.cellsOf(key)[0].set(1)
     await onDisk.commit()
-    onDisk.cache.evict(1)
+    onDisk.evict(1)
     const loads = onDisk.cache.loads
     onDisk.cellsOf('new')
     onDisk.cellsOf('used')
@@ -199,13 +203,11 @@ describe('the actor cache', () => {
     await onDisk.commit()
     onDisk.cellsOf('a')[2].set(5, -5)
     const written: string[] = []
-    onDisk.cache.write(
-      {
-        put: (table) => void written.push(`put ${table}`),
-        remove: (table) => void written.push(`remove ${table}`),
-      },
-      2,
-    )
+    const writer = {
+      put: (table: string) => void written.push(`put ${table}`),
+      remove: (table: string) => void written.push(`remove ${table}`),
+    }
+    for (const _ of onDisk.cache.write(writer, 2));
     expect(written).toEqual(['put state', 'put state'])
   })
 
@@ -241,7 +243,7 @@ describe('the actor cache', () => {
         }
         if (random() < 0.3) {
           for (const each of both) await each.commit()
-          tiny.cache.evict(tiny.epoch)
+          tiny.evict(tiny.epoch)
           expect(tiny.cache.size).toBeLessThanOrEqual(1)
           if (random() < 0.3) tiny.restart()
         }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Key } from '../../operators/operator.ts'
 import { MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
 import { TimerQueue } from '../../runtime/time/timer-queue.ts'
@@ -53,6 +53,32 @@ describe('TimerQueue', () => {
     expect(queue.nextTime).toBe(7)
     expect(queue.isDue(6)).toBe(false)
     expect(queue.isDue(7)).toBe(true)
+  })
+
+  it('reads what an earlier run left in bounded runs too, and keeps its order', async () => {
+    const onDisk = new QueueOnDisk()
+    const keys = Array.from({ length: 20_000 }, (_, n) => n)
+    // Two times of one second, in turns: rows are full in the middle of both.
+    for (const n of keys) onDisk.queue.add(n % 2 === 0 ? 7 : 3, n)
+    await onDisk.commit()
+    onDisk.restart()
+    // A later run asked for the same time: behind what was there.
+    onDisk.queue.add(3, 'new')
+    const { store } = onDisk
+    const fired: Key[] = []
+    let runs = 0
+    for (let isAll = false; !isAll; runs++) {
+      const rowsRead = vi.spyOn(store, 'range')
+      const before = fired.length
+      isAll = onDisk.queue.fire(10, 2_000, (_time, key) => fired.push(key))
+      expect(fired.length - before).toBeLessThanOrEqual(2_000)
+      // Each row has 4,096 keys, and is looked for once more.
+      expect(rowsRead.mock.calls.length).toBeLessThanOrEqual(4)
+      rowsRead.mockRestore()
+    }
+    const [even, odd] = [keys.filter((n) => n % 2 === 0), keys.filter((n) => n % 2 === 1)]
+    expect(fired).toEqual([...odd, 'new', ...even])
+    expect(runs).toBeGreaterThan(10)
   })
 
   it('fires in bounded runs', () => {
