@@ -8,7 +8,7 @@ import type { Row, Subject } from './subject.ts'
 import { bySecond } from './subjects/by-second.ts'
 import { hourly } from './subjects/hourly.ts'
 import { intervalJoin } from './subjects/interval-join.ts'
-import { jetStreamIn } from './subjects/jetstream-in.ts'
+import { jetStreamIn, replay } from './subjects/jetstream-in.ts'
 import { jetStreamOut } from './subjects/jetstream-out.ts'
 import { liveLatency } from './subjects/live-latency.ts'
 import { manyDue } from './subjects/many-due.ts'
@@ -24,6 +24,7 @@ const SUBJECTS: readonly Subject[] = [
   hourly,
   bySecond,
   jetStreamIn,
+  replay,
   jetStreamOut,
   liveLatency,
   start,

@@ -16,21 +16,47 @@ import type { RunOptions, Row, Subject } from '../subject.ts'
 
 const STREAM = 'BENCH_RATINGS'
 
-export const jetStreamIn: Subject = {
-  name: 'jetstream-in',
-  async measure(options) {
-    const server = await NatsServer.start()
-    try {
-      return [await measureFrom(server.url, options)]
-    } finally {
-      await server.remove()
-    }
-  },
+interface Reading {
+  readonly name: string
+  readonly what: string
+  /** At full size. */
+  readonly records: number
 }
 
-async function measureFrom(url: string, options: RunOptions): Promise<Row> {
-  const what = 'JetStream, a JSON message a record → row 1 → file'
-  const { path, records } = await ratingsFor(options.size, 1_000_000)
+export const jetStreamIn = reading({
+  name: 'jetstream-in',
+  what: 'JetStream, a JSON message a record → row 1 → file',
+  records: 1_000_000,
+})
+
+/** Long enough that starting and the last commit are little of it. */
+export const replay = reading({
+  name: 'replay',
+  what: 'replay of a long stream, a JSON message a record → row 1 → file',
+  records: 5_000_000,
+})
+
+function reading({ name, what, records }: Reading): Subject {
+  return {
+    name,
+    async measure(options) {
+      const server = await NatsServer.start()
+      try {
+        return [await measureFrom(server.url, what, records, options)]
+      } finally {
+        await server.remove()
+      }
+    },
+  }
+}
+
+async function measureFrom(
+  url: string,
+  what: string,
+  recordsFull: number,
+  options: RunOptions,
+): Promise<Row> {
+  const { path, records } = await ratingsFor(options.size, recordsFull)
   options.progress(`${what}: filling the stream`)
   await fill(url, path)
   const comparison = await compare(
