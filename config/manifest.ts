@@ -144,6 +144,7 @@ export const manifestSchema = section({
     1,
     128,
   ).default(1),
+  processes: count('Processes that share the tasks.', 1, 128).default(1),
   durability: z
     .enum(['local'])
     .meta({ description: 'local: a commit counts when it is on this disk.' })

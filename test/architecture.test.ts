@@ -198,6 +198,7 @@ const ENTRIES = new Set([
   'runtime/index.ts',
   'runtime/testing/index.ts',
   'runtime/cli/main.ts',
+  'runtime/job/worker.ts',
   'config/write-schema.ts',
   'demo/main.ts',
 ])

@@ -8,27 +8,25 @@ import type { MetricsServer } from '../metrics/metrics-server.ts'
 import { tasksIn } from '../state/read-state.ts'
 import { boundsOf, type SourceBounds } from '../time/bounds.ts'
 import { type Clock, systemClock } from '../time/clock.ts'
-import { LocalLinks } from '../task/exchange-link.ts'
-import { placeOf } from '../task/layout.ts'
+import type { Layout } from '../task/layout.ts'
 import type { LifeState } from '../task/lifecycle.ts'
 import { DEAD_LETTER, shapeOf } from '../task/open-task.ts'
-import type { TaskEnd } from '../task/task.ts'
 import type { Moment } from '../task/task-parts.ts'
 import { ControlSocket } from './control-socket.ts'
-import { drainTasks } from './drain-tasks.ts'
 import { JobSnapshots } from './job-snapshots.ts'
 import { deadLetterOf } from './dead-letter-sink.ts'
 import { layoutOf, tablesOf } from './job-layout.ts'
 import { checkMode } from './check-mode.ts'
-import { cutAll } from './cut-tasks.ts'
+import type { JobTasks } from './job-tasks.ts'
+import { LocalTasks } from './local-tasks.ts'
 import { placeOfSink } from './make-sink.ts'
 import { paceOf } from './phase.ts'
+import { ProcessTasks } from './process-tasks.ts'
 import { type RestoreChoice, restoreState } from './restore-state.ts'
 import type { RunContext } from './run-context.ts'
 import { refuseLostState } from './lost-state.ts'
 import { lockState } from './state-lock.ts'
-import { commitsOf, progressOf, reportOf, stateOf, type TaskFacts } from './task-facts.ts'
-import { TaskRun } from './task-run.ts'
+import { commitsOf, progressOf, reportOf, stateOf } from './task-facts.ts'
 
 export interface RunOptions {
   readonly manifest: ResolvedManifest
@@ -108,38 +106,45 @@ class JobRun {
   readonly #options: RunOptions
   readonly #context: RunContext
   readonly #stop = new AbortController()
-  readonly #tasks: readonly TaskRun[]
+  readonly #tasks: JobTasks
+  readonly #layout: Layout
   readonly #snapshots: JobSnapshots
 
   constructor(options: RunOptions) {
     const { mode, overwrite, log, clock = systemClock, manifest, stateDir, definition } = options
     this.#options = options
     this.#context = { mode, overwrite, log, clock, stop: this.#stop.signal }
-    const layout = layoutOf(definition.graph, manifest)
-    const links = new LocalLinks()
-    const pace = paceOf(manifest.speed, clock)
-    this.#tasks = layout.tasks.map(
-      (laid) =>
-        new TaskRun({
-          manifest,
-          definition,
-          stateDir,
-          laid,
-          place: placeOf(layout, laid, links),
-          context: this.#context,
-          pace,
-          dropState: options.dropState,
-          logged: (task, store) => this.#snapshots.logged(task, store),
-          ...(options.onMoment !== undefined && { onMoment: options.onMoment }),
-        }),
-    )
+    this.#layout = layoutOf(definition.graph, manifest)
+    this.#tasks = this.#makeTasks()
     this.#snapshots = new JobSnapshots({
       manifest,
       job: this.#job,
       stateDir,
       context: this.#context,
-      cut: () => cutAll(this.#tasks, layout, links),
+      cut: () => this.#tasks.cut(),
       isRunning: () => this.#state === 'running',
+    })
+  }
+
+  /** @throws ConfigError when there are more processes than tasks. */
+  #makeTasks(): JobTasks {
+    const { manifest, definition, stateDir, dropState, onMoment } = this.#options
+    const { processes } = manifest
+    const { tasks } = this.#layout
+    if (processes > tasks.length) {
+      throw new ConfigError(
+        `processes: ${processes}, and the job has ${tasks.length === 1 ? '1 task' : `${tasks.length} tasks`} with parallelism ${manifest.parallelism}; write at most ${tasks.length}, or a higher parallelism ('millrace plan' shows the tasks)`,
+      )
+    }
+    const options = { manifest, stateDir, context: this.#context }
+    if (processes > 1) return new ProcessTasks(this.#layout, options, processes)
+    return new LocalTasks(this.#layout, {
+      ...options,
+      definition,
+      pace: paceOf(manifest.speed, this.#context.clock),
+      dropState,
+      logged: (task, store) => this.#snapshots.logged(task, store),
+      ...(onMoment !== undefined && { onMoment }),
     })
   }
 
@@ -156,12 +161,12 @@ class JobRun {
       metrics = await this.#openMetrics()
       await this.#restore()
       refuseLostState(stateDir)
-      refuseOtherLayout(stateDir, this.#tasks.length)
+      refuseOtherLayout(stateDir, this.#layout.tasks.length)
       this.#refuseDrops()
       control = await this.#openControl()
       this.#snapshots.start()
-      const ends = await this.#runTasks()
-      const tasks = this.#facts
+      const ends = await this.#tasks.run()
+      const tasks = this.#tasks.facts
       return {
         ...progressOf(tasks),
         elapsedMs: clock.monotonic() - startedAt,
@@ -182,35 +187,18 @@ class JobRun {
 
   stop(): void {
     this.#stop.abort()
-    for (const task of this.#tasks) task.stop()
+    this.#tasks.stop()
   }
 
   /** Stops once nothing is on its way. */
   async #drain(): Promise<void> {
-    const { clock, log } = this.#context
-    log.info({}, 'the job is drained: its sources are read no further')
-    await drainTasks(this.#tasks, clock, this.#stop.signal)
+    this.#context.log.info({}, 'the job is drained: its sources are read no further')
+    await this.#tasks.drain(this.#stop.signal)
     this.stop()
   }
 
-  /** Runs all tasks to their end. @throws what ended the first that failed, once the others have stopped. */
-  async #runTasks(): Promise<TaskEnd[]> {
-    const running = this.#tasks.map((task) => task.run())
-    try {
-      return await Promise.all(running)
-    } catch (error) {
-      this.stop()
-      await Promise.allSettled(running)
-      throw error
-    }
-  }
-
-  get #facts(): TaskFacts[] {
-    return this.#tasks.map(({ facts }) => facts)
-  }
-
   get #state(): LifeState {
-    return stateOf(this.#facts.map(({ state }) => state))
+    return stateOf(this.#tasks.facts.map(({ state }) => state))
   }
 
   /** The name the job goes by. */
@@ -234,7 +222,7 @@ class JobRun {
         sources: nodesOf(graph, 'source').map(({ name }) => name),
         ...(this.#options.dropState !== undefined && { dropped: this.#options.dropState }),
       }),
-      tasks: this.#tasks.length,
+      tasks: this.#layout.tasks.length,
       store: await this.#snapshots.open(),
       stateDir,
       context: this.#context,
@@ -243,7 +231,7 @@ class JobRun {
 
   /** @throws ConfigError when several tasks would have to agree on what is dropped. */
   #refuseDrops(): void {
-    if (this.#options.dropState === undefined || this.#tasks.length === 1) return
+    if (this.#options.dropState === undefined || this.#layout.tasks.length === 1) return
     throw new ConfigError(
       `--drop-state works with parallelism 1: run the job once with --set parallelism=1 and --drop-state, then as it was. Nothing was changed.`,
     )
@@ -280,13 +268,13 @@ class JobRun {
     )
     const state = (): LifeState => this.#state
     const server = await Server.open({ ...metrics, page, state })
-    for (const { commits } of this.#tasks) commits.observer = page.observe
+    this.#tasks.observeCommits(page.observe)
     log.info({ port: server.port }, `metrics on http://${metrics.host}:${server.port}/metrics`)
     return server
   }
 
   #report(): JobReport {
-    const tasks = this.#facts
+    const tasks = this.#tasks.facts
     const { records, results, late, deadLettered, windows, epoch, watermark, state, restarts } =
       progressOf(tasks)
     return {
@@ -308,12 +296,12 @@ class JobRun {
   }
 
   progress(): JobProgress {
-    return progressOf(this.#facts)
+    return progressOf(this.#tasks.facts)
   }
 
   /** Results made by sink. */
   #made(name: string): number {
-    const outputs = reportOf(this.#facts).outputs.filter(({ sink }) => sink === name)
+    const outputs = reportOf(this.#tasks.facts).outputs.filter(({ sink }) => sink === name)
     return outputs.reduce((sum, { results }) => sum + results, 0)
   }
 

@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { reasonOf, StateError } from '../errors.ts'
+import { type Clock, sleep } from '../time/clock.ts'
 
 interface Holder {
   readonly pid: number
@@ -59,6 +60,29 @@ export function lockState(folder: string): () => void {
   }
 }
 
+/** How long a process that is left over may take to end. */
+const LEFT_OVER_MS_MAX = 10_000
+const LOOK_AGAIN_MS = 20
+
+/**
+ * Waits until no other process holds a folder, as long as one that is left over may take to end.
+ * @throws StateError when it is held for longer.
+ */
+export async function untilFree(folder: string, clock: Clock): Promise<void> {
+  const giveUpAt = clock.monotonic() + LEFT_OVER_MS_MAX
+  for (;;) {
+    const holder = holderOf(folder)
+    if (holder === undefined || holder === process.pid) return
+    if (clock.monotonic() >= giveUpAt) throw inUse(folder, holder)
+    await sleep(clock, LOOK_AGAIN_MS)
+  }
+}
+
+const inUse = (folder: string, pid: number): StateError =>
+  new StateError(
+    `the state folder ${folder} is in use by process ${pid}. Stop that process, or name another folder with --state.`,
+  )
+
 function cannotWrite(folder: string, error: unknown): StateError {
   const isFull = (error as NodeJS.ErrnoException).code === 'ENOSPC'
   const whatNow = isFull ? 'Make room on the disk, or name' : 'Name'
@@ -86,9 +110,7 @@ function claim(folder: string, path: string, draft: string): void {
     const holder = readHolder(path)
     if (holder === undefined) continue
     if (isAlive(holder)) {
-      throw new StateError(
-        `the state folder ${folder} is in use by process ${holder.pid}. Stop that process, or name another folder with --state.`,
-      )
+      throw inUse(folder, holder.pid)
     }
     setAside(path, holder)
   }

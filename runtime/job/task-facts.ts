@@ -24,6 +24,8 @@ export interface TaskFacts {
   /** How it reads them now; undefined when it has none. */
   readonly phase: 'live' | 'batch' | undefined
   readonly wasFinished: boolean
+  /** Nothing of it is on its way. */
+  readonly isQuiet: boolean
   readonly lateness: readonly InputLateness[]
   readonly report: TaskReport
   readonly commits: CommitSummary

@@ -28,6 +28,8 @@ import { eventTimeOf, makeSource } from './make-source.ts'
 import { phaseNow } from './phase.ts'
 import type { RunContext } from './run-context.ts'
 import type { TaskFacts } from './task-facts.ts'
+import { untilFree } from './state-lock.ts'
+import { viewThatCloses } from './view-that-closes.ts'
 
 export interface TaskRunOptions {
   readonly manifest: ResolvedManifest
@@ -121,18 +123,7 @@ export class TaskRun {
 
   /** A task that has finished has closed its store, and changes it no more. */
   #cutOfFinished(epoch: number): Cut {
-    const store = new LmdbStore(this.#folder, { readOnly: true })
-    const view = store.view()
-    return {
-      epoch,
-      view: {
-        get: (table, key) => view.get(table, key),
-        range: (table, range) => view.range(table, range),
-        ...(view.pages !== undefined && { pages: view.pages }),
-        // Closing the store closes the view.
-        close: () => void store.close(),
-      },
-    }
+    return { epoch, view: viewThatCloses(new LmdbStore(this.#folder, { readOnly: true })) }
   }
 
   get #folder(): string {
@@ -154,6 +145,7 @@ export class TaskRun {
       extents: this.#inputs.map(({ extent = null }) => extent),
       phase: this.#inputs.length === 0 ? undefined : this.#phase,
       wasFinished: task?.wasFinished ?? false,
+      isQuiet: this.isQuiet,
       lateness: ingests.map(({ source, lateness }) => ({ source, lateness })),
       report: task === undefined ? NO_TASK : reportOfTask(task, this.#options.context.clock.now()),
       commits: this.commits.summary,
@@ -163,6 +155,8 @@ export class TaskRun {
   async #open(): Promise<Task> {
     const { manifest, definition, laid, place, context, onMoment } = this.#options
     const { clock, log, stop } = context
+    // A process of an earlier run may be left over for a moment.
+    await untilFree(this.#folder, clock)
     await this.#connections?.close()
     const connections = new Connections(clock, (message) => log.warn({}, message), stop)
     this.#connections = connections

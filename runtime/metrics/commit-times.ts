@@ -10,6 +10,14 @@ export interface CommitSummary {
   readonly longestCommitMs: number
 }
 
+export const NO_COMMITS: CommitSummary = {
+  commits: 0,
+  lastEpochMs: 0,
+  lastCommitMs: 0,
+  meanCommitMs: 0,
+  longestCommitMs: 0,
+}
+
 export class CommitTimes {
   #commits = 0
   #totalMs = 0

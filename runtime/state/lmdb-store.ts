@@ -101,6 +101,11 @@ export class LmdbStore implements Store {
     }
   }
 
+  /** From here on reads see what another process has committed until now. */
+  refresh(): void {
+    this.#root.resetReadTxn()
+  }
+
   view(): StoreView {
     // What this turn has read so far may be older than the newest commit.
     this.#root.resetReadTxn()

@@ -11,7 +11,7 @@ import { StateError } from '../errors.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { Sink, Taken } from '../sink/sink.ts'
 import { crc32 } from '../state/crc32.ts'
-import type { Store, StoreWriter } from '../state/store.ts'
+import type { Store, StoreReader, StoreWriter } from '../state/store.ts'
 import type { Steps } from '../time/turns.ts'
 import { lastOf, type OutboxRow } from './outbox-row.ts'
 
@@ -38,7 +38,8 @@ export interface OutboxOptions {
 export class Outbox {
   readonly name: string
   readonly sink: Sink
-  readonly #destination: number
+  /** Number of the destination in the store. */
+  readonly destination: number
   #nextNumber = 1
   /** The messages of the row that is being cut, and where each ends. */
   readonly #writer = new ByteWriter()
@@ -54,7 +55,7 @@ export class Outbox {
 
   constructor({ name, destination, sink }: OutboxOptions) {
     this.name = name
-    this.#destination = destination
+    this.destination = destination
     this.sink = sink
   }
 
@@ -63,11 +64,7 @@ export class Outbox {
     this.#known = taken
     const takenNumber = taken?.number ?? 0
     let last = takenNumber
-    for (const { key, value } of store.range('outbox', {
-      start: this.#rowKey(0),
-      end: this.#rowKey(2 ** 48 - 1),
-    })) {
-      const row = decodeOutboxRow(Buffer.from(key).readUIntBE(2, 6), value, this.name)
+    for (const row of storedRows(store, this.destination, this.name)) {
       if (row.first !== last + 1 && lastOf(row) > takenNumber) {
         throw new StateError(
           `the outbox to '${this.name}' has no row with number ${last + 1}; restore the state folder from a copy`,
@@ -138,7 +135,7 @@ export class Outbox {
    */
   write(writer: StoreWriter, epoch: number): Steps {
     this.#close()
-    for (const first of this.#toTrim) writer.remove('outbox', this.#rowKey(first))
+    for (const first of this.#toTrim) writer.remove('outbox', outboxKey(this.destination, first))
     this.#toTrim = []
     const rows = this.#open
     this.#open = []
@@ -147,7 +144,7 @@ export class Outbox {
 
   *#put(rows: readonly CutRow[], writer: StoreWriter, epoch: number): Steps {
     for (const { first, bytes, ends, stored } of rows) {
-      writer.put('outbox', this.#rowKey(first), stored)
+      writer.put('outbox', outboxKey(this.destination, first), stored)
       this.#waiting.push({ first, bytes, ends, epoch })
       yield
     }
@@ -184,13 +181,41 @@ export class Outbox {
     }
     this.#waiting.splice(0, done)
   }
+}
 
-  #rowKey(first: number): Uint8Array {
-    const key = Buffer.allocUnsafe(8)
-    key.writeUInt16BE(this.#destination, 0)
-    key.writeUIntBE(first, 2, 6)
-    return key
+/** So many are read at a time. */
+const ROWS_READ = 32
+
+/**
+ * The rows of a destination in a store, oldest first: from the one on that holds a number, by default all.
+ * @throws StateError when one is damaged.
+ */
+export function* storedRows(
+  store: StoreReader,
+  destination: number,
+  name: string,
+  from = 0,
+): Generator<OutboxRow> {
+  const end = outboxKey(destination, 2 ** 48 - 1)
+  // It may begin in the middle of a row.
+  const isFirst = store.get('outbox', outboxKey(destination, from)) !== undefined
+  let start = outboxKey(destination, isFirst ? from : 0)
+  for (;;) {
+    const rows = store.range('outbox', { start, end, limit: ROWS_READ })
+    for (const { key, value } of rows) {
+      const row = decodeOutboxRow(Buffer.from(key).readUIntBE(2, 6), value, name)
+      start = outboxKey(destination, row.first + 1)
+      if (lastOf(row) >= from) yield row
+    }
+    if (rows.length < ROWS_READ) return
   }
+}
+
+function outboxKey(destination: number, first: number): Uint8Array {
+  const key = Buffer.allocUnsafe(8)
+  key.writeUInt16BE(destination, 0)
+  key.writeUIntBE(first, 2, 6)
+  return key
 }
 
 /**

@@ -83,6 +83,7 @@ describe('a small manifest', () => {
       cache: { entriesMax: 1_000_000, bytesMax: 256_000_000 },
       restart: { strategy: 'exponential', attemptsMax: 10, delayMs: 1_000, delayMaxMs: 60_000 },
       parallelism: 1,
+      processes: 1,
       durability: 'local',
       limits: { recordBytesMax: 1_048_576, outboxBytesMax: 64_000_000 },
       operators: new Map(),
@@ -185,7 +186,7 @@ describe('a wrong manifest is refused with line and column', () => {
     [
       'an unknown field that is near to nothing',
       `${HEAD}checkpoint: 4\n`,
-      '9:1 checkpoint: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, parallelism, durability, snapshots, metrics, limits, operators, mode, followedBy, speed',
+      '9:1 checkpoint: unknown field; known here: job, name, sources, sinks, deadLetter, state, commit, cache, restart, parallelism, processes, durability, snapshots, metrics, limits, operators, mode, followedBy, speed',
     ],
     [
       'an unknown field inside',
