@@ -20,6 +20,7 @@ import {
   type StoreView,
   type StoreWriter,
 } from '../state/store.ts'
+import type { Steps, Turns } from '../time/turns.ts'
 import type { BaseSnapshot } from './snapshot.ts'
 
 /** What the next snapshot of a task may stand on: one that is published. */
@@ -117,18 +118,18 @@ export class ChangeLog {
     return true
   }
 
-  /** Writes a commit with its keys. */
-  write(writer: StoreWriter, write: (writer: StoreWriter) => void): void {
+  /** Writes a commit with its keys, in the steps of the commit. */
+  *write(writer: StoreWriter, write: (writer: StoreWriter) => Steps | void): Steps {
     if (this.#isOn) {
       const recorder = new Recorder(writer)
-      write(recorder)
+      yield* write(recorder) ?? []
       for (const row of recorder.finish()) {
         this.#rows.push(row)
         this.#bytes += row.bytes
       }
       if (this.#bytes > (this.#base?.logBytesMax ?? BYTES_MAX)) this.#giveUp(writer)
     } else {
-      write(writer)
+      yield* write(writer) ?? []
     }
     if (!this.#isBaseStored && this.#base !== undefined) {
       writer.put('meta', BASE_KEY, encodeRow(this.#base, this.#base.epoch))
@@ -178,8 +179,8 @@ class LoggedStore implements Store {
     return this.#store.count(table)
   }
 
-  async commit(write: (writer: StoreWriter) => void): Promise<void> {
-    await this.#store.commit((writer) => this.#log.write(writer, write))
+  async commit(write: (writer: StoreWriter) => Steps | void, turns?: Turns): Promise<void> {
+    await this.#store.commit((writer) => this.#log.write(writer, write), turns)
   }
 
   view(): StoreView {
