@@ -189,7 +189,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   zod: /^(config\/[a-z-]+|jobs\/schemas)\.ts$/,
   tinyglobby: /^runtime\/source\/file-source\.ts$/,
   'prom-client': /^runtime\/metrics\/prometheus\.ts$/,
-  esbuild: /^runtime\/job\/compile-modules\.ts$/,
+  esbuild: /^(runtime\/job\/compile-modules|config\/bundle)\.ts$/,
   aws4fetch: /^runtime\/snapshot\/s3-requests\.ts$/,
 }
 
@@ -199,6 +199,7 @@ const ENTRIES = new Set([
   'runtime/testing/index.ts',
   'runtime/cli/main.ts',
   'runtime/job/worker.ts',
+  'config/bundle.ts',
   'config/write-schema.ts',
   'demo/main.ts',
 ])

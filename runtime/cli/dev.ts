@@ -4,7 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { codeRoot } from '../package-files.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { FileWatch } from './file-watch.ts'
@@ -119,10 +120,12 @@ class DevSession {
   }
 }
 
-const ownRoot = new URL('../../', import.meta.url).href
+const ownRoot = `${pathToFileURL(codeRoot).href}/`
 
 /** Packages, this one included, do not change under a running job. */
 function isUsersFile(url: string): boolean {
-  const isOwn = url.startsWith(`${ownRoot}runtime/`) || url.startsWith(`${ownRoot}operators/`)
+  const isOwn = ['runtime', 'operators', 'chunks'].some((name) =>
+    url.startsWith(`${ownRoot}${name}/`),
+  )
   return url.startsWith('file:') && !url.includes('/node_modules/') && !isOwn
 }

@@ -4,13 +4,13 @@
  */
 import { fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { LOG_DIR_DEFAULT } from '../../config/defaults.ts'
 import { FILE_FORMATS } from '../../config/file-format.ts'
 import type { FileFormat } from '../../config/file-format.ts'
 import { ConfigError } from '../errors.ts'
+import { ownFile, packageRoot } from '../package-files.ts'
 import { EXIT, EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
@@ -187,9 +187,7 @@ function runArguments({ set, state, quiet, trace, logLevel: level }: DevOptions)
 
 /** In a group of its own: a terminal's Ctrl-C reaches dev alone, which passes it on once. */
 function startRun(args: readonly string[]): ReturnType<typeof fork> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const main = fileURLToPath(new URL(`main.${extension}`, import.meta.url))
-  return fork(main, args, { detached: true })
+  return fork(ownFile('runtime/cli/main'), args, { detached: true })
 }
 
 function addChecks(add: AddCommand, { io, services, outcome }: Context): void {
@@ -436,12 +434,7 @@ function wholeNumber(written: string): number {
   throw new InvalidArgumentError('Write a whole number above 0.')
 }
 
-/** The package's version: its package.json lies above this file, in the source tree and in dist. */
 async function ownVersion(): Promise<string> {
-  for (const way of ['../../package.json', '../../../package.json']) {
-    const text = await readFile(new URL(way, import.meta.url), 'utf8').catch(() => undefined)
-    const version = text === undefined ? undefined : /"version":\s*"([^"]+)"/.exec(text)?.[1]
-    if (version !== undefined) return version
-  }
-  return 'unknown'
+  const text = await readFile(join(packageRoot, 'package.json'), 'utf8')
+  return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? 'unknown'
 }

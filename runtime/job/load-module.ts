@@ -4,9 +4,10 @@
  */
 import { realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { extname } from 'node:path'
+import { extname, join, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError, reasonOf } from '../errors.ts'
+import { codeRoot, ownFile } from '../package-files.ts'
 import { type CompiledModules, ModuleCache } from './module-cache.ts'
 import { SOURCE_EXTENSIONS } from './module-kinds.ts'
 
@@ -43,18 +44,15 @@ export async function loadModule(
   }
 }
 
-const extension = extname(import.meta.url)
-const OWN_INDEX = new URL(`../index${extension}`, import.meta.url)
+const OWN_INDEX = pathToFileURL(ownFile('runtime/index'))
 
 /** Where the imports of this very package lead: a second copy would cost its memory and its time. */
 const OWN_ENTRIES: ReadonlyMap<string, string> = new Map([
   ['millrace', OWN_INDEX.href],
-  ['millrace/testing', new URL(`../testing/index${extension}`, import.meta.url).href],
+  ['millrace/testing', pathToFileURL(ownFile('runtime/testing/index')).href],
 ])
 
-const OWN_FOLDERS = ['runtime', 'operators'].map((name) =>
-  fileURLToPath(new URL(`../../${name}/`, import.meta.url)),
-)
+const OWN_FOLDERS = ['runtime', 'operators', 'chunks'].map((name) => join(codeRoot, name, sep))
 
 function needsCompiling(file: string): boolean {
   return SOURCE_EXTENSIONS.has(extname(file)) || !findsOwnPackage(file)
