@@ -34,6 +34,8 @@ interface Arrow {
 const NODE = /^node:/
 const OPERATORS = /^operators\//
 const ERRORS = /^runtime\/errors\.ts$/
+/** Where the files of this very package are. */
+const OWN_FILES = /^runtime\/package-files\.ts$/
 /** Pure functions between values and bytes. */
 const CODECS = /^runtime\/state\/(row-codec|key-codec|state-entry|crc32)\.ts$/
 /** What is between a task and the outside: each an interface, or the bytes that travel. */
@@ -55,7 +57,7 @@ const ARROWS: readonly Arrow[] = [
   },
   {
     from: 'config',
-    to: [/^config\//, /^operators\/time\.ts$/, ERRORS, NODE, /^(zod|yaml)$/],
+    to: [/^config\//, /^operators\/time\.ts$/, ERRORS, NODE, /^(zod|yaml|esbuild)$/],
     why: 'config knows words and units and not the runtime: let runtime/job read its result',
   },
   {
@@ -84,7 +86,15 @@ const ARROWS: readonly Arrow[] = [
   },
   {
     from: 'runtime/state',
-    to: [edge('state'), OPERATORS, ERRORS, NODE, /^runtime\/task\/meta\.ts$/, /^(lmdb|msgpackr)$/],
+    to: [
+      edge('state'),
+      OWN_FILES,
+      OPERATORS,
+      ERRORS,
+      NODE,
+      /^runtime\/task\/meta\.ts$/,
+      /^(lmdb|msgpackr)$/,
+    ],
     why: 'state knows bytes and rows: what decides about them is above',
   },
   {

@@ -2,7 +2,9 @@
  * Hands the rows of large commits to the store's thread, in blocks: putting a row there costs the event
  * loop a copy of its bytes. Memory is bounded by the blocks that are on their way.
  */
+import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { ownFile } from '../package-files.ts'
 import type { FromThread, ThreadData, ToThread } from './lmdb-thread.ts'
 import { bytesInBlock, writeRow } from './row-block.ts'
 import type { StoreTable, StoreWriter } from './store.ts'
@@ -148,11 +150,10 @@ export class LmdbWriter implements StoreWriter {
 }
 
 function startThread(workerData: ThreadData): Worker {
-  if (import.meta.filename.endsWith('.js')) {
-    return new Worker(new URL('lmdb-thread.js', import.meta.url), { workerData })
-  }
+  const file = ownFile('runtime/state/lmdb-thread')
+  if (file.endsWith('.js')) return new Worker(file, { workerData })
   // The project's tests run its source, which a thread of Node 20 cannot load by itself.
-  const source = new URL('lmdb-thread.ts', import.meta.url).href
+  const source = pathToFileURL(file).href
   const data = { ...workerData, loader: 'tsx/esm/api', source }
   return new Worker(LOADS_SOURCE, { eval: true, workerData: data })
 }
