@@ -14,6 +14,7 @@ const ENTRIES = [
   'runtime/index',
   'runtime/testing/index',
   'runtime/cli/main',
+  'runtime/job/worker',
   'runtime/state/lmdb-thread',
   'demo/main',
   'test/crash/crash-child',

@@ -3,8 +3,8 @@
  * dies. What it had committed is in its tasks' stores; what it was told last is told again.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { InvariantError, UnavailableError } from '../errors.ts'
+import { ownFile } from '../package-files.ts'
 import { delayOf, type RestartStrategy } from '../task/lifecycle.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import { errorOf } from './worker-failure.ts'
@@ -24,7 +24,6 @@ export interface WorkerProcessOptions {
 
 /** A process that has run for so long counts as recovered: deaths before no longer add up. */
 const RECOVERED_AFTER_MS = 60_000
-const WORKER = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
 
 export class WorkerProcess {
   readonly #options: WorkerProcessOptions
@@ -71,7 +70,7 @@ export class WorkerProcess {
 
   /** One life: undefined when it came to its end, else how it died. @throws what it said has failed. */
   async #live(): Promise<string | undefined> {
-    const child = fork(fileURLToPath(new URL(WORKER, import.meta.url)), {
+    const child = fork(ownFile('runtime/job/worker'), {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
