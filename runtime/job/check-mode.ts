@@ -2,17 +2,9 @@
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError } from '../errors.ts'
 
-/** @throws ConfigError when a batch is to be followed live, and that cannot be. */
-export function checkMode(
-  { sources, followedBy, processes }: ResolvedManifest,
-  mode: 'live' | 'batch',
-): void {
+/** @throws ConfigError when a batch is to be followed live and nothing goes on behind it. */
+export function checkMode({ sources, followedBy }: ResolvedManifest, mode: 'live' | 'batch'): void {
   if (mode === 'live' || followedBy === undefined) return
-  if (processes > 1) {
-    throw new ConfigError(
-      `--then live: a batch goes over to live in one process only, and there are ${processes}; set processes to 1 until it has, then run it with --mode live and as many as before`,
-    )
-  }
   const kinds = [...sources].map(([name, { input }]) => ({ name, input }))
   for (const { name, input } of kinds) {
     if (input.kind !== 'file' || !input.follow) continue

@@ -192,8 +192,5 @@ describe('live behind a batch', { timeout: 120_000 }, () => {
     )
     expect(code).toBe(EXIT.configuration)
     expect(output).toContain("nothing goes on behind the end of 'seen' (file)")
-    const several = await batch('--then', 'live', '--set', 'parallelism=2', '--set', 'processes=2')
-    expect(several.code).toBe(EXIT.configuration)
-    expect(several.output).toContain('goes over to live in one process only, and there are 2')
   })
 })

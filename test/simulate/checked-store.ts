@@ -15,6 +15,7 @@ import type {
 } from '../../runtime/state/store.ts'
 import { type EpochRow, type JobRow, readEpochRow, readJobRow } from '../../runtime/task/meta.ts'
 import { type MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
+import type { Steps } from '../../runtime/time/turns.ts'
 import type { Chance } from './chance.ts'
 import { ensure } from './ensure.ts'
 import type { Life } from './life.ts'
@@ -69,13 +70,15 @@ export class CheckedStore implements Store {
     return this.#inner.view()
   }
 
-  async commit(write: (writer: StoreWriter) => void): Promise<void> {
+  async commit(write: (writer: StoreWriter) => Steps | void): Promise<void> {
     const { disk, life, chance, weather, isFull, onFault } = this.#options
     const changes: Change[] = []
-    write({
+    const steps = write({
       put: (table, key, value) => void changes.push({ table, key, value }),
       remove: (table, key) => void changes.push({ table, key, value: undefined }),
     })
+    // A long commit is put together in turns: what else there is to do happens in between.
+    for (const _ of steps ?? []) if (chance.is(0.03)) await life.wait(0, 'turn')
     if (this.#commits > 0) {
       ensure(disk.committed.length === 0, 'I1: a commit waits until the one before it is durable')
     }

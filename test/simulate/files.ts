@@ -12,6 +12,9 @@ type Change =
   | { readonly kind: 'write'; readonly at: number; readonly bytes: Uint8Array }
   | { readonly kind: 'truncate'; readonly length: number }
 
+/** More than a few results are long. */
+const GARBAGE_BYTES = 2_000
+
 class FileContent {
   cached: Uint8Array = new Uint8Array()
   #synced: Uint8Array = new Uint8Array()
@@ -35,6 +38,11 @@ class FileContent {
     if (torn?.kind === 'write') {
       const bytes = torn.bytes.subarray(0, chance.below(torn.bytes.length + 1))
       this.#synced = changed(this.#synced, { ...torn, bytes })
+      // The length may have reached the disk and what it is the length of not.
+      if (bytes.length % 3 === 0) {
+        const length = this.#synced.length + GARBAGE_BYTES
+        this.#synced = changed(this.#synced, { kind: 'truncate', length })
+      }
     }
     this.cached = this.#synced
     this.#unsynced = []

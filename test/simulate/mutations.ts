@@ -41,9 +41,9 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'results are handed over before the commit',
     TASK,
-    `    await store.commit((writer) => {`,
+    `    await store.commit(function* (writer) {`,
     `    for (const delivery of deliveries) delivery.announce(epoch)
-    await store.commit((writer) => {`,
+    await store.commit(function* (writer) {`,
   ),
   one(
     'no flush at an opening',
@@ -71,8 +71,8 @@ export const MUTATIONS: readonly Mutation[] = [
     'a commit follows one that failed',
     TASK,
     `    if (this.#failure !== undefined) throw this.#failure
-    this.#startCommit(`,
-    `    this.#startCommit(`,
+    await this.#startCommit(`,
+    `    await this.#startCommit(`,
   ),
   one(
     'positions are those of the epoch before',
@@ -104,10 +104,10 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'rows are trimmed in the commit after the one with their length',
     OUTBOX,
-    `    for (const first of this.#toTrim) writer.remove('outbox', this.#rowKey(first))
+    `    for (const first of this.#toTrim) writer.remove('outbox', outboxKey(this.destination, first))
     this.#toTrim = []`,
     `    const kept = this as unknown as { later?: number[] }
-    for (const first of kept.later ?? []) writer.remove('outbox', this.#rowKey(first))
+    for (const first of kept.later ?? []) writer.remove('outbox', outboxKey(this.destination, first))
     kept.later = this.#toTrim
     this.#toTrim = []`,
   ),

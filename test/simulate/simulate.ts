@@ -14,6 +14,8 @@ const LIVELY_MS_MAX = 120_000
 /** Where a run has more events it does not end. */
 const EVENTS_MAX = 100_000
 const LOOK_EVERY_MS = 100
+/** Within this time a job that runs has noticed what became of its source. */
+const NOTICED_MS_MAX = 10_000
 
 export interface Result {
   readonly plan: Plan
@@ -62,7 +64,11 @@ async function run(world: World): Promise<void> {
   produce(world)
   const damages = inject(world)
   timeline.after(plan.healAtMs, 'healing', () => world.heal())
-  if (plan.mode === 'live') timeline.after(plan.healAtMs, 'a look', () => lookForEnd(world))
+  if (plan.mode === 'live') {
+    const isDamaged = plan.faults.some(({ fault }) => fault.kind.startsWith('source '))
+    const firstLookMs = plan.healAtMs + (isDamaged ? NOTICED_MS_MAX : 0)
+    timeline.after(firstLookMs, 'a look', () => lookForEnd(world))
+  }
   world.start()
   const endsBy = timeline.now + plan.healAtMs + LIVELY_MS_MAX
   while (world.outcome === undefined) {

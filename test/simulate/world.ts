@@ -296,6 +296,7 @@ export class World {
   /** Takes a cut of the running task: what it shows has to be durable (I3). */
   cut(): void {
     const { life } = this
+    if (!life.isAlive) return
     const seen = (cut: Cut): void => {
       const row = cut.view.get('meta', Buffer.from('epoch'))
       const durable = this.disk.durable.meta.get('epoch')?.value
