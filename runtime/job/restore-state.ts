@@ -30,8 +30,6 @@ export interface RestoreStateOptions {
   /** The name the job goes by. */
   readonly job: string
   readonly shape: Shape
-  /** How many tasks it runs in. */
-  readonly tasks: number
   readonly store: SnapshotStore | undefined
   /** This process holds its lock. */
   readonly stateDir: string
@@ -134,18 +132,13 @@ async function restoreOne(
 
 /** @throws StateError for a snapshot of another job, or of another shape. */
 function refuseOther(
-  { id, job: of, shape: stored, tasks }: SnapshotManifest,
+  { id, job: of, shape: stored }: SnapshotManifest,
   options: RestoreStateOptions,
 ): void {
   const { choice, job, shape } = options
   if (choice.as === undefined && of !== job) {
     throw new StateError(
       `snapshot ${id} is of the job ${of}, not of ${job}. Nothing was changed. To go on from it under this name, add --as ${job}.`,
-    )
-  }
-  if (tasks.length !== options.tasks) {
-    throw new StateError(
-      `snapshot ${id} is of a job in ${tasks.length} tasks, and this one runs in ${options.tasks}. Nothing was changed. Run it with the parallelism it had.`,
     )
   }
   // What goes from task to task is no shape of the job: each task looks at its own when it is opened.

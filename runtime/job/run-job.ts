@@ -25,6 +25,7 @@ import { ProcessTasks } from './process-tasks.ts'
 import { type RestoreChoice, restoreState } from './restore-state.ts'
 import type { RunContext } from './run-context.ts'
 import { refuseLostState } from './lost-state.ts'
+import { finishRescale, parallelismOf, rescaleState } from './rescale-state.ts'
 import { lockState } from './state-lock.ts'
 import { commitsOf, progressOf, reportOf, stateOf } from './task-facts.ts'
 
@@ -159,9 +160,10 @@ class JobRun {
     try {
       // First what can be refused at once: an address that is taken.
       metrics = await this.#openMetrics()
+      await finishRescale(stateDir)
       await this.#restore()
       refuseLostState(stateDir)
-      refuseOtherLayout(stateDir, this.#layout.tasks.length)
+      await this.#rescale()
       this.#refuseDrops()
       control = await this.#openControl()
       this.#snapshots.start()
@@ -222,11 +224,48 @@ class JobRun {
         sources: nodesOf(graph, 'source').map(({ name }) => name),
         ...(this.#options.dropState !== undefined && { dropped: this.#options.dropState }),
       }),
-      tasks: this.#layout.tasks.length,
       store: await this.#snapshots.open(),
       stateDir,
       context: this.#context,
     })
+  }
+
+  /**
+   * Brings a state of another parallelism to this one.
+   * @throws StateError when it is of other stages, or cannot be moved; what ends the old tasks.
+   */
+  async #rescale(): Promise<void> {
+    const { manifest, definition, stateDir } = this.#options
+    const { graph } = definition
+    const stored = await parallelismOf(stateDir, this.#layout.tasks.length)
+    if (stored === undefined) return
+    const from = layoutOf(graph, { ...manifest, parallelism: stored })
+    const count = tasksIn(stateDir).length
+    if (from.tasks.length !== count) {
+      throw new StateError(
+        `the state in ${stateDir} is of ${count} tasks, and the job as it is now has ${from.tasks.length} with parallelism ${stored}: its stages are others. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
+      )
+    }
+    const { parallelism } = manifest
+    this.#context.log.info(
+      { from: stored, to: parallelism },
+      'the state is moved to another parallelism',
+    )
+    const old = new LocalTasks(from, {
+      manifest,
+      definition,
+      stateDir,
+      context: this.#context,
+      pace: undefined,
+      dropState: undefined,
+      logged: (task, store) => this.#snapshots.logged(task, store),
+    })
+    const running = old.run()
+    await Promise.race([running, old.drain(this.#stop.signal)])
+    old.stop()
+    await running
+    if (this.#stop.signal.aborted) return
+    await rescaleState({ stateDir, from, to: this.#layout, tables: tablesOf(graph, manifest) })
   }
 
   /** @throws ConfigError when several tasks would have to agree on what is dropped. */
@@ -320,13 +359,4 @@ class JobRun {
       ? undefined
       : placeOfSink(deadLetterOf(manifest, stateDir), stateDir)
   }
-}
-
-/** @throws StateError before any store of another layout is touched. */
-function refuseOtherLayout(stateDir: string, tasks: number): void {
-  const stored = tasksIn(stateDir).length
-  if (stored === 0 || stored === tasks) return
-  throw new StateError(
-    `the state in ${stateDir} is of ${stored} tasks, and the job has ${tasks} with this parallelism. Nothing was changed. Run it with the parallelism it had, or name another folder with --state.`,
-  )
 }

@@ -8,6 +8,7 @@ import {
   type StagePlan,
 } from '../pipeline/stages.ts'
 import type { ReadingEnd, SendingEnd } from './exchange-link.ts'
+import type { PlaceRow } from './meta.ts'
 import type { TaskPlace } from './open-task.ts'
 
 export interface LaidTask {
@@ -65,15 +66,23 @@ export function linksOf({ plan, tasks }: Layout): LinkName[] {
   })
 }
 
+/** What a task's store says of its place. */
+export const placeRowOf = ({ parallelism }: Layout, { stage, partition }: LaidTask): PlaceRow => ({
+  parallelism,
+  stage: stage.name,
+  partition,
+  tasks: stage.tasks,
+})
+
 /** A task's place among the others; undefined for the only one. */
 export function placeOf(layout: Layout, laid: LaidTask, links: Links): TaskPlace | undefined {
   if (layout.tasks.length === 1) return undefined
-  const { task, stage, partition } = laid
+  const { task, stage } = laid
   const all = linksOf(layout)
   const { exchanges } = layout.plan
   return {
     task,
-    row: { parallelism: layout.parallelism, stage: stage.name, partition, tasks: stage.tasks },
+    row: placeRowOf(layout, laid),
     inbound: all
       .filter(({ to }) => to === task)
       .map((link) => ({

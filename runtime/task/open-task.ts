@@ -102,7 +102,7 @@ export interface TaskSetup {
 /** The destination of what is set aside. A name that no sink can have. */
 export const DEAD_LETTER = '(dead-letter)'
 
-/** The only task of a job. */
+/** The only task of a job; sinks know every task by it that writes to them: each has one writer, whichever that is. */
 const TASK = '0'
 
 /**
@@ -347,7 +347,7 @@ class TaskBuilder {
     return new Delivery({
       ...(stop !== undefined && { stop }),
       outbox,
-      owner: { run: this.#job.run, job: graph.job, task: this.#name, destination: outbox.name },
+      owner: { run: this.#job.run, job: graph.job, task: TASK, destination: outbox.name },
       clock,
       onRetry,
       onMoment,

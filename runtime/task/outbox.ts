@@ -65,7 +65,8 @@ export class Outbox {
     const takenNumber = taken?.number ?? 0
     let last = takenNumber
     for (const row of storedRows(store, this.destination, this.name)) {
-      if (row.first !== last + 1 && lastOf(row) > takenNumber) {
+      // Of the first one a part may be taken.
+      if (row.first > last + 1) {
         throw new StateError(
           `the outbox to '${this.name}' has no row with number ${last + 1}; restore the state folder from a copy`,
         )

@@ -1,16 +1,17 @@
 /** Jobs run by several tasks, on real ratings where they are there. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadManifest } from '../../config/load-manifest.ts'
 import latestRating from '../../jobs/latest-rating.ts'
 import { generateRatings } from '../../jobs/ratings-generator.ts'
 import type { Rating } from '../../jobs/schemas.ts'
-import { type RunningJob, startJob } from '../../runtime/job/run-job.ts'
+import { type JobSummary, type RunningJob, startJob } from '../../runtime/job/run-job.ts'
 import { differences, latestRatings } from '../crash/expected.ts'
 import { csvOfRatings, ratingsOfCsv } from '../crash/ratings.ts'
+import { until } from '../support/jetstream.ts'
 
 const PATIENCE_MS = 60_000
 const MANIFEST = fileURLToPath(new URL('../../jobs/latest-rating.yaml', import.meta.url))
@@ -83,3 +84,67 @@ test.each([2, 3, 8])(
     expect(differences(linesOf(name), expected)).toEqual([])
   },
 )
+
+/** Runs until so many records are read, and stops. */
+async function runUntil(
+  name: string,
+  records: number,
+  set: readonly string[],
+): Promise<JobSummary> {
+  const job = await start(name, set)
+  await until(() => job.progress().records >= records, `${records} records`, PATIENCE_MS)
+  job.stop()
+  return await job.done
+}
+
+describe.each([
+  ['of open windows', 'unordered'],
+  ['of time that goes on', 'ordered'],
+])('a state %s', (_, order) => {
+  test(
+    'moves from one parallelism to another in the middle: 1 → 3 → 8 → 1',
+    { timeout: PATIENCE_MS * 2 },
+    async () => {
+      const name = `moved-${order}`
+      const ordered = ratings.toSorted((a, b) => a.timestamp - b.timestamp)
+      const path = join(folder, 'ordered.csv')
+      writeFileSync(path, csvOfRatings(order === 'ordered' ? ordered : ratings))
+      const set = [
+        `sources.ratings.eventTime.order=${order}`,
+        `sources.ratings.file.path=${path}`,
+        'commit.records=2000',
+      ]
+      const step = Math.floor(ratings.length / 4)
+      let before = 0
+      for (const [i, parallelism] of [1, 3, 8].entries()) {
+        const summary = await runUntil(name, step * (i + 1), [...set, `parallelism=${parallelism}`])
+        expect(summary).toMatchObject({ finished: false, late: 0 })
+        expect(summary.records).toBeGreaterThan(before)
+        before = summary.records
+      }
+      const job = await start(name, [...set, 'parallelism=1'])
+      const summary = await job.done
+      expect(summary).toMatchObject({
+        finished: true,
+        records: ratings.length,
+        late: 0,
+        deadLettered: 0,
+      })
+      expect(differences(linesOf(name), latestRatings(ratings))).toEqual([])
+      expect(readdirSync(join(folder, name)).filter((at) => at.startsWith('task-'))).toEqual([
+        'task-0',
+      ])
+    },
+  )
+})
+
+test('a finished state that is moved is finished', { timeout: PATIENCE_MS }, async () => {
+  const set = ['sources.ratings.eventTime.order=unordered']
+  await (
+    await start('done', [...set, 'parallelism=2'])
+  ).done
+  const lines = linesOf('done')
+  const again = await (await start('done', [...set, 'parallelism=3'])).done
+  expect(again).toMatchObject({ finished: true, alreadyFinished: true, records: ratings.length })
+  expect(linesOf('done')).toEqual(lines)
+})

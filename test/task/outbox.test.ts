@@ -101,6 +101,18 @@ describe('an outbox', () => {
     expect(onDisk.leaving()).toEqual(['3:"c"'])
   })
 
+  it('starts again behind what was taken, in the middle of a row too', async () => {
+    const onDisk = new OutboxOnDisk()
+    onDisk.push('a', 'b', 'c')
+    await onDisk.commit()
+    onDisk.acknowledge(2)
+    onDisk.push('d')
+    await onDisk.commit()
+    onDisk.restart()
+    expect(onDisk.outbox.takenNumber).toBe(2)
+    expect(onDisk.leaving(3)).toEqual(['1:"a"', '2:"b"', '3:"c"', '4:"d"'])
+  })
+
   it('gives out again what was acknowledged and not committed as such', async () => {
     const onDisk = new OutboxOnDisk()
     onDisk.push('a')
