@@ -348,5 +348,21 @@ test('a file that grows is kept from where the one before ends', async () => {
   await restored(third.manifest.id)
   const file = await readFile(join(folder, `place-${places}`, 'dead-letter.jsonl'), 'utf8')
   expect(file).toBe('one\ntwo\nthree\n')
+  const elsewhere = {
+    ...second.manifest,
+    files: [{ name: 'dead-letter.jsonl', from: 5, parts: [] }],
+  }
+  const stateDir = join(folder, 'elsewhere')
+  await mkdir(stateDir)
+  const restoring = restoreSnapshot({
+    store: snapshots,
+    chain: [first.manifest, elsewhere],
+    stateDir,
+    files: ['dead-letter.jsonl'],
+    generation: 1,
+    clock,
+    adapt: (rows) => Promise.resolve(rows),
+  })
+  await expect(restoring).rejects.toThrow(/does not go on where it ended/)
   await scene.store.close()
 })

@@ -175,6 +175,24 @@ describe('a stream', () => {
     await admin.connection.close()
   })
 
+  test('takes nothing into a part that comes late from a process that is gone', async () => {
+    const stream = 'LATE'
+    const store = jetStream(stream)
+    await store.putPart(id, 'part', Buffer.from('in time'))
+    const admin = await Admin.open(nats)
+    const [chunk = ''] = await admin.api.subjects(stream, `${stream}.chunk.>`)
+    for (const subject of [chunk, `${stream}.chunk.${id}.another`]) {
+      await admin.appendTexts(subject, ['late'])
+    }
+    const pieces: Uint8Array[] = []
+    for await (const piece of store.readPart(id, 'part')) pieces.push(piece)
+    expect(Buffer.concat(pieces).toString()).toBe('in time')
+    await store.remove(id)
+    expect(await admin.api.subjects(stream, `${stream}.>`)).toEqual([])
+    await store.close()
+    await admin.connection.close()
+  })
+
   test('that is away may be back', async () => {
     const store = new JetStreamStore({ connection: { servers: 'nats://127.0.0.1:9' }, stream: 'X' })
     await expect(store.list()).rejects.toThrow(UnavailableError)
