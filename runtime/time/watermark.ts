@@ -144,6 +144,8 @@ export class BehindHolder extends WatermarkHolder {
   }
 
   override follow(other: WatermarkHolder, delayMs = 0): void {
+    // All that lag come up together: one that moved before them would be read by them half-way.
+    this.#horizon?.settle()
     this.#holdBackMs = delayMs
     super.follow(other, delayMs)
   }

@@ -5,6 +5,7 @@ import { MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
 import { ExpiryLine } from '../../runtime/task/expiry-line.ts'
 import { KeyedSlots } from '../../runtime/task/keyed-slots.ts'
 import { SlotRows } from '../../runtime/task/slot-rows.ts'
+import { takeSteps } from '../../runtime/time/turns.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 
 const LIMITS = { entriesMax: 50, bytesMax: Number.POSITIVE_INFINITY }
@@ -64,10 +65,8 @@ describe('slots of keys', () => {
         expected.set(key, of.toSpliced(at, 1))
       }
       if (step % 250 !== 0) continue
-      await store.commit((writer) => {
-        rows.write(writer, step, (first) => slots.numbersOf(first))
-      })
-      rows.evict()
+      await store.commit((writer) => rows.write(writer, step, (first) => slots.numbersOf(first)))
+      await takeSteps(rows.evict(), undefined)
       for (const [each, numbers] of expected) {
         const first = slots.firstOf(each)
         const found = first === -1 ? (rows.read(each, 'numbers') ?? []) : slots.numbersOf(first)
@@ -78,13 +77,13 @@ describe('slots of keys', () => {
     expect(store.count('state'), `seed ${seed}`).toBe(filled.length)
   })
 
-  it('end an epoch only when what changed takes half of the room, and there is no other', () => {
+  it('end an epoch only when what changed takes half of the room, and there is no other', async () => {
     const { slots, rows } = rowsOn(new MemoryStore(new MemoryDisk()))
     for (let key = 0; key < 50; key++) slots.noteChanged(slots.add(key, 0))
     expect(rows.isCrowded).toBe(false)
     slots.noteChanged(slots.add(50, 0))
     expect(rows.isCrowded).toBe(true)
-    slots.takeChanged()
+    await takeSteps(slots.takeChanged(), undefined)
     for (let key = 0; key < 24; key++) slots.noteChanged(slots.firstOf(key))
     expect(rows.isCrowded).toBe(false)
     slots.noteChanged(slots.firstOf(24))
