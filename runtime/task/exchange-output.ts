@@ -23,6 +23,8 @@ export const frames: Sink = {
   close: () => Promise.resolve(),
 }
 
+const PARTITIONS_KNOWN_MAX = 100_000
+
 export interface ExchangeOutputOptions {
   readonly name: string
   readonly routing: Routing
@@ -40,6 +42,8 @@ export class ExchangeOutput {
   readonly #writers: readonly FrameWriter[]
   /** How far time is where the records leave; without it, it is told at the end alone. */
   #time: WatermarkHolder | undefined
+  /** Where keys go that came before: to find it out takes longer than to look it up. */
+  readonly #partitions = new Map<Key, number>()
   /** What the readers were told last. */
   #told: SenderTime | undefined
 
@@ -69,7 +73,13 @@ export class ExchangeOutput {
   #to(key: Key | undefined): number {
     const { routing, outboxes, partition } = this.#options
     if (routing !== 'key') return 0
-    return key === undefined ? partition % outboxes.length : partitionOf(key, outboxes.length)
+    if (key === undefined) return partition % outboxes.length
+    const known = this.#partitions.get(key)
+    if (known !== undefined) return known
+    if (this.#partitions.size === PARTITIONS_KNOWN_MAX) this.#partitions.clear()
+    const found = partitionOf(key, outboxes.length)
+    this.#partitions.set(key, found)
+    return found
   }
 
   /** Whether the readers have to be told of time though no record has come. */
