@@ -8,6 +8,7 @@ import { loadManifest } from '../../config/load-manifest.ts'
 import latestRating from '../../jobs/latest-rating.ts'
 import { generateRatings } from '../../jobs/ratings-generator.ts'
 import type { Rating } from '../../jobs/schemas.ts'
+import { askJob } from '../../runtime/job/control-socket.ts'
 import { type JobSummary, type RunningJob, startJob } from '../../runtime/job/run-job.ts'
 import { differences, latestRatings } from '../crash/expected.ts'
 import { csvOfRatings, ratingsOfCsv } from '../crash/ratings.ts'
@@ -148,3 +149,30 @@ test('a finished state that is moved is finished', { timeout: PATIENCE_MS }, asy
   expect(again).toMatchObject({ finished: true, alreadyFinished: true, records: ratings.length })
   expect(linesOf('done')).toEqual(lines)
 })
+
+test(
+  'a snapshot taken while several tasks run starts again with as many, and with more',
+  { timeout: PATIENCE_MS * 2 },
+  async () => {
+    const set = [
+      'sources.ratings.eventTime.order=unordered',
+      'commit.records=500',
+      `snapshots.to=${join(folder, 'snapshots')}`,
+    ]
+    const job = await start('shot', [...set, 'parallelism=2'])
+    const isTaken = async (): Promise<boolean> => {
+      if (job.progress().records < ratings.length / 5) return false
+      // While a task is still being opened there is nothing to take.
+      const taken = await askJob(join(folder, 'shot'), 'snapshot').catch(() => undefined)
+      return taken !== undefined
+    }
+    await until(isTaken, 'a snapshot', PATIENCE_MS)
+    await job.done
+    for (const parallelism of [2, 3]) {
+      const name = `from-shot-${parallelism}`
+      const summary = await (await start(name, [...set, `parallelism=${parallelism}`])).done
+      expect(summary).toMatchObject({ finished: true, records: ratings.length })
+      expect(differences(linesOf(name), latestRatings(ratings))).toEqual([])
+    }
+  },
+)
