@@ -177,10 +177,11 @@ class Migration {
   async #commit(cache: ActorCache | undefined, job: JobRow): Promise<void> {
     const epoch = this.#last.epoch + 1
     this.#last = { ...this.#last, epoch }
-    await this.#store.commit((writer) => {
-      cache?.write(writer, epoch)
+    const last = this.#last
+    await this.#store.commit(function* (writer) {
+      if (cache !== undefined) yield* cache.write(writer, epoch)
       writeJobRow(writer, job, epoch)
-      writeEpochRow(writer, this.#last)
+      writeEpochRow(writer, last)
     })
     await this.#store.flushed()
   }

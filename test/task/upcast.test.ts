@@ -18,6 +18,7 @@ import { UserCodeError } from '../../runtime/errors.ts'
 import { ActorCache } from '../../runtime/task/actor-cache.ts'
 import type { EarlierShape } from '../../runtime/task/meta.ts'
 import { MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
+import { takeSteps } from '../../runtime/time/turns.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 
 const FIRST: StateSpec = {
@@ -51,7 +52,7 @@ class States {
   async commit(cache: ActorCache): Promise<void> {
     this.epoch += 1
     await this.store.commit((writer) => cache.write(writer, this.epoch))
-    cache.evict(this.epoch)
+    await takeSteps(cache.evict(this.epoch), undefined)
   }
 }
 
