@@ -43,6 +43,8 @@ export class Task {
   #live: boolean
   #isSwitching = false
   #wake: (() => void) | undefined
+  /** Something has happened since the loop looked at everything last. */
+  #hasNews = false
   #takenInEpoch = false
   /** Makes room in memory behind a commit; undefined when that is done. */
   #toEvict: Steps | undefined
@@ -156,6 +158,7 @@ export class Task {
 
   /** Something happened that the loop may be waiting for. */
   notify(): void {
+    this.#hasNews = true
     this.#wake?.()
   }
 
@@ -163,6 +166,7 @@ export class Task {
   async run(): Promise<TaskEnd> {
     this.#turns.restart()
     while (!this.#stopping && !this.#finished && !this.#isSwitching) {
+      this.#hasNews = false
       this.#throwFailure()
       if (this.#toEvict !== undefined) await takeSteps(this.#toEvict, this.#turns)
       this.#toEvict = undefined
@@ -173,7 +177,9 @@ export class Task {
       if (this.#commitIsDue(!worked)) await this.#startCommit()
       else if (this.#cuts.isWanted && !this.#hasOpenWork) this.#answerCuts()
       if (this.#mustWaitForCommit) await this.#inFlight
-      if (!worked && !this.#finished && !this.#isSwitching) await this.#waitForNews()
+      // A commit is put together in turns: what happened meanwhile nobody will say again.
+      const isOver = this.#finished || this.#isSwitching
+      if (!worked && !isOver && !this.#hasNews) await this.#waitForNews()
       else if (this.#turns.isOver) await this.#turns.next()
     }
     await this.#handOver()
@@ -196,7 +202,7 @@ export class Task {
   /** One batch of each input that has one, and the timers that are due. False when there was nothing. */
   #takeAndFire(): boolean {
     // A batch that was begun is finished: only then its epoch can end, and the outbox empty.
-    if (this.#outboxIsFull && !this.#isMidBatch) return false
+    if (this.#outboxIsFull && !this.#inputs.isMidBatch) return false
     const worked = this.#fireTimers()
     // Timers come before the records behind them: the rest of what is due goes first.
     if (this.#isDue()) return true
@@ -251,10 +257,6 @@ export class Task {
     this.#takenInEpoch = true
   }
 
-  get #isMidBatch(): boolean {
-    return this.#inputs.isMidBatch
-  }
-
   get #outboxIsFull(): boolean {
     return this.#outboxBytes > this.#parts.outboxBytesMax
   }
@@ -273,7 +275,7 @@ export class Task {
    */
   #commitIsDue(drained: boolean): boolean {
     const { hosts, outboxes, commit } = this.#parts
-    if (this.#inFlight !== undefined || this.#isMidBatch) return false
+    if (this.#inFlight !== undefined || this.#inputs.isMidBatch) return false
     if (!this.#takenInEpoch) {
       // Rows that are taken are trimmed with the next epoch that has work of its own, or at the end.
       return this.#finished && outboxes.some((outbox) => outbox.hasToTrim)
@@ -281,7 +283,7 @@ export class Task {
     if (this.#finished || this.#stopping || this.#cuts.isWanted) return true
     if (drained && !this.#inputs.hasBacklog) return true
     if (this.#clock.monotonic() - this.#openedAt >= commit.everyMs) return true
-    if (this.#records - this.#recordsAtCommit >= commit.recordsMax) return true
+    if (this.#inputs.records - this.#recordsAtCommit >= commit.recordsMax) return true
     if (this.#outboxIsFull || this.#outboxBytes >= commit.bytesMax) return true
     return hosts.some((host) => host.isCrowded)
   }
@@ -291,13 +293,9 @@ export class Task {
     if (this.#inFlight === undefined) return false
     const { hosts, commit } = this.#parts
     return (
-      this.#records - this.#recordsAtCommit >= commit.recordsMax ||
+      this.#inputs.records - this.#recordsAtCommit >= commit.recordsMax ||
       hosts.some((host) => host.isCrowded)
     )
-  }
-
-  get #records(): number {
-    return this.#inputs.records
   }
 
   /**
@@ -337,7 +335,7 @@ export class Task {
     const startedAt = this.#clock.monotonic()
     const epochMs = startedAt - this.#openedAt
     this.#openedAt = startedAt
-    this.#recordsAtCommit = this.#records
+    this.#recordsAtCommit = this.#inputs.records
     this.#takenInEpoch = false
     // Who had finished before has told everything.
     if (!this.wasFinished) for (const exchange of exchanges) exchange.endEpoch(this.#finished)
@@ -367,7 +365,7 @@ export class Task {
 
   /** Whether there is work that is not durable yet. */
   get #hasOpenWork(): boolean {
-    return this.#takenInEpoch || this.#isMidBatch || this.#inFlight !== undefined
+    return this.#takenInEpoch || this.#inputs.isMidBatch || this.#inFlight !== undefined
   }
 
   #answerCuts(): void {
@@ -423,7 +421,7 @@ export class Task {
   /** Commits what is open and waits until the sinks have taken it, as long as is reasonable. */
   async #handOver(): Promise<void> {
     const { deliveries } = this.#parts
-    while (this.#isMidBatch) {
+    while (this.#inputs.isMidBatch) {
       this.#fireTimers()
       this.#inputs.takeRest(this.#isDue)
       await this.#clock.breathe()

@@ -98,6 +98,8 @@ interface LifeOptions {
   readonly source: MemorySource
   readonly all: Sink
   readonly thirds: Sink
+  /** After how many records an epoch ends at the latest; default: each batch is one. */
+  readonly commitRecords?: number
   readonly onCommit?: () => void
   readonly onMoment?: (moment: Moment) => void
 }
@@ -118,7 +120,7 @@ function startLife(options: LifeOptions): SimulatedProcess {
     deadLetter: new MemorySink(new MemoryDestination()),
     policyOf: () => 'fail',
     cache: { entriesMax: 100, bytesMax: 1_000_000 },
-    commit: commitOf({ commit: { records: 1 } }),
+    commit: commitOf({ commit: { records: options.commitRecords ?? 1 } }),
     outboxBytesMax: 1_000_000,
     onMoment: onMoment ?? (() => undefined),
   })
@@ -343,6 +345,63 @@ test('a power loss between any two turns of a commit changes nothing in the resu
     await finished(again)
     expect(crash.outputs).toEqual(expectedOf(count))
   }
+})
+
+test('a commit that fails while it is put together ends the task, though nothing else happens', async () => {
+  const scene = new Scene()
+  const store = watched(new MemoryStore(scene.disk))
+  let fails = false
+  const life = startLife({
+    disk: scene.disk,
+    source: scene.source,
+    all: new MemorySink(scene.all),
+    thirds: new MemorySink(scene.thirds),
+    // It ends when the source is drained.
+    commitRecords: 1_000,
+    store: {
+      ...store,
+      commit: async (write, inTurns) => {
+        await store.commit(function* (writer) {
+          for (const step of write(writer) ?? []) {
+            if (fails) throw new UnavailableError('the thread that writes the store has ended')
+            yield step
+          }
+        }, inTurns)
+      },
+    },
+  })
+  life.start()
+  await until(() => life.task !== undefined, 'the opening')
+  await turns()
+  fails = true
+  scene.source.push(items(2), 0)
+  await until(() => life.failure !== undefined, 'the failure')
+  life.die()
+})
+
+test('stopped while a commit is put together, the task ends', async () => {
+  const scene = new Scene()
+  let life: SimulatedProcess | undefined
+  let stops = false
+  life = startLife({
+    disk: scene.disk,
+    source: scene.source,
+    all: new MemorySink(scene.all),
+    thirds: new MemorySink(scene.thirds),
+    // It ends when the source is drained.
+    commitRecords: 1_000,
+    clock: new HastyClock(() => {
+      if (stops) life?.task?.stop()
+    }),
+  })
+  life.start()
+  await until(() => life.task !== undefined, 'the opening')
+  await turns()
+  stops = true
+  scene.source.push(items(2), 0)
+  await until(() => life.end !== undefined, 'the end')
+  expect(life.end).toBe('stopped')
+  expect(scene.outputs).toEqual(expectedOf(2))
 })
 
 /** What a commit says, read from a disk with nothing but it and those before. */
