@@ -34,10 +34,14 @@ export class FrameDelivery implements Handover {
   start(): void {
     this.#isOpen = true
     this.#link.open(this.outbox)
-    this.#link.onPassed = () => {
-      this.outbox.acknowledge({ number: this.#link.passed, memo: null })
-      this.#onProgress()
-    }
+    this.#link.onPassed = () => this.#notePassed()
+    // What the reader has passed since `openSink` nobody was told, and it may never pass more.
+    if (this.#link.passed > this.outbox.takenNumber) this.#notePassed()
+  }
+
+  #notePassed(): void {
+    this.outbox.acknowledge({ number: this.#link.passed, memo: null })
+    this.#onProgress()
   }
 
   announce(durableEpoch: number): void {
