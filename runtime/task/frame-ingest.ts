@@ -95,6 +95,8 @@ export class FrameIngest implements TaskInput {
   restoreTime(row: InputRow | undefined): void {
     if (row === undefined) return
     this.watermark.restore(row)
+    this.watermark.holder.setIdle(row.idle === true)
+    this.#isBounded = row.unbounded !== true
     if (row.status !== undefined) this.status.restore(row.status)
   }
 
@@ -126,13 +128,16 @@ export class FrameIngest implements TaskInput {
 
   get row(): InputRow {
     const { maxTime, watermark } = this.watermark.row
+    const { idle } = this.watermark.holder
     return {
       position: this.#position,
       records: this.#recordsBefore + this.records,
       maxTime,
       watermark,
       ...(this.ended && { ended: true }),
-      status: this.status.row(this.watermark.holder.idle),
+      ...(!this.#isBounded && { unbounded: true }),
+      ...(idle && { idle }),
+      status: this.status.row(idle),
     }
   }
 

@@ -70,6 +70,10 @@ export interface InputRow extends InputTimeRow {
   readonly status?: InputStatus
   /** Nothing comes behind the position any more, as the task that sends has said. */
   readonly ended?: true
+  /** It never ends, as the task that sends has said. */
+  readonly unbounded?: true
+  /** It has no news of time, as the task that sends has said, and does not say again. */
+  readonly idle?: true
 }
 
 export interface Counters {

@@ -16,6 +16,7 @@ import { MemoryDisk, MemoryStore } from '../../runtime/testing/memory-store.ts'
 import { SimulatedClock } from '../../runtime/testing/simulated-clock.ts'
 import { SimulatedProcess } from '../../runtime/testing/simulated-process.ts'
 import { systemClock } from '../../runtime/time/clock.ts'
+import type { EventTimeOptions } from '../../runtime/time/event-time.ts'
 
 export interface ParallelOptions {
   readonly parallelism: number
@@ -23,6 +24,8 @@ export interface ParallelOptions {
   readonly bounded?: readonly string[]
   readonly commitRecordsMax?: number
   readonly outboxBytesMax?: number
+  /** After how long a silent source is idle; default: never. */
+  readonly idleAfterMs?: number
   /** Told at each moment of a task; may kill it. */
   readonly onMoment?: (task: string, moment: Moment) => void
 }
@@ -85,7 +88,9 @@ export class ParallelWorld {
       sources: new Map(
         nodesOf(graph, 'source').flatMap(({ name, time }) => {
           const source = this.#sources.get(name)
-          return source === undefined ? [] : [[name, { source, eventTime: eventTimeOf(time) }]]
+          return source === undefined
+            ? []
+            : [[name, { source, eventTime: this.#eventTimeOf(time) }]]
         }),
       ),
       sinks: new Map(
@@ -197,18 +202,20 @@ export class ParallelWorld {
       .join('\n')
   }
 
+  #eventTimeOf(time: ((value: unknown) => number) | undefined): EventTimeOptions {
+    return {
+      of: time ?? ({ field: 'at', unit: 'ms' } as const),
+      progressive: true,
+      outOfOrderMs: 0,
+      idleAfterMs: this.#options.idleAfterMs ?? Number.POSITIVE_INFINITY,
+      maxAheadMs: Number.MAX_SAFE_INTEGER,
+      minTime: Number.MIN_SAFE_INTEGER,
+    }
+  }
+
   #life(task: string): Life {
     const life = this.#lives.find(({ laid }) => laid.task === task)
     if (life === undefined) throw new Error(`there is no task ${task}`)
     return life
   }
 }
-
-const eventTimeOf = (time: ((value: unknown) => number) | undefined) => ({
-  of: time ?? ({ field: 'at', unit: 'ms' } as const),
-  progressive: true,
-  outOfOrderMs: 0,
-  idleAfterMs: Number.POSITIVE_INFINITY,
-  maxAheadMs: Number.MAX_SAFE_INTEGER,
-  minTime: Number.MIN_SAFE_INTEGER,
-})
