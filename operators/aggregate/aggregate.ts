@@ -109,7 +109,8 @@ class TogetherColumn implements Column {
   }
 
   init(slot: number): void {
-    for (const part of this.#parts) part.init(slot)
+    const parts = this.#parts
+    for (let i = 0; i < parts.length; i++) (parts[i] as Column).init(slot)
   }
 
   stage(slot: number, value: unknown): void {
@@ -123,17 +124,35 @@ class TogetherColumn implements Column {
   }
 
   get(slot: number): unknown {
-    return this.#parts.map((part) => part.get(slot))
+    const parts = this.#parts
+    const accumulator = new Array<unknown>(parts.length)
+    for (let i = 0; i < parts.length; i++) accumulator[i] = (parts[i] as Column).get(slot)
+    return accumulator
   }
 
   set(slot: number, accumulator: unknown): void {
-    for (const [i, part] of this.#parts.entries()) part.set(slot, (accumulator as unknown[])[i])
+    const parts = this.#parts
+    const accumulators = accumulator as unknown[]
+    for (let i = 0; i < parts.length; i++) (parts[i] as Column).set(slot, accumulators[i])
+  }
+
+  copy(into: number, of: Column, from: number): void {
+    const [parts, others] = [this.#parts, (of as TogetherColumn).#parts]
+    for (let i = 0; i < parts.length; i++) {
+      ;(parts[i] as Column).copy(into, others[i] as Column, from)
+    }
+  }
+
+  merge(into: number, left: number, right: number): void {
+    const parts = this.#parts
+    for (let i = 0; i < parts.length; i++) (parts[i] as Column).merge(into, left, right)
   }
 
   result(slot: number): unknown {
     const results: Record<string, unknown> = {}
-    for (const [i, part] of this.#parts.entries()) {
-      results[this.#names[i] as string] = part.result(slot)
+    const parts = this.#parts
+    for (let i = 0; i < parts.length; i++) {
+      results[this.#names[i] as string] = (parts[i] as Column).result(slot)
     }
     return results
   }

@@ -19,6 +19,13 @@ export interface Column {
   get(slot: number): unknown
   /** Puts an accumulator of the aggregate into a slot that was made. */
   set(slot: number, accumulator: unknown): void
+  /** Makes a slot hold what one of a column of the same aggregate does. */
+  copy(into: number, of: Column, from: number): void
+  /**
+   * Makes a slot hold what two others do together, `left` before `right`; it may be the left one itself. User
+   * code may throw in it: then what the slot holds is not to be used.
+   */
+  merge(into: number, left: number, right: number): void
   /** The aggregate's result of a slot. */
   result(slot: number): unknown
 }
@@ -65,6 +72,15 @@ class ObjectColumn implements Column {
 
   set(slot: number, accumulator: unknown): void {
     this.#accumulators[slot] = accumulator
+  }
+
+  copy(into: number, of: Column, from: number): void {
+    this.#accumulators[into] = (of as ObjectColumn).#accumulators[from]
+  }
+
+  merge(into: number, left: number, right: number): void {
+    const accumulators = this.#accumulators
+    accumulators[into] = this.#aggregate.merge(accumulators[left], accumulators[right])
   }
 
   result(slot: number): unknown {

@@ -78,6 +78,19 @@ class SelectedColumn implements Column {
     this.#numbers.values[slot] = accumulator === null ? Number.NaN : this.#read(accumulator)
   }
 
+  copy(into: number, of: Column, from: number): void {
+    const other = of as SelectedColumn
+    this.#numbers.values[into] = other.#numbers.values[from] as number
+    this.#values[into] = other.#values[from]
+  }
+
+  merge(into: number, left: number, right: number): void {
+    const { values } = this.#numbers
+    const [early, late] = [values[left] as number, values[right] as number]
+    const isLate = late === late && (early !== early || this.#wins(late, early))
+    this.copy(into, this, isLate ? right : left)
+  }
+
   result(slot: number): unknown {
     return this.#values[slot]
   }

@@ -55,6 +55,16 @@ class ReducedColumn implements Column {
     this.#values[slot] = held.length === 0 ? NOTHING : held[0]
   }
 
+  copy(into: number, of: Column, from: number): void {
+    this.#values[into] = (of as ReducedColumn).#values[from]
+  }
+
+  merge(into: number, left: number, right: number): void {
+    const [early, late] = [this.#values[left], this.#values[right]]
+    if (early === NOTHING) this.#values[into] = late
+    else this.#values[into] = late === NOTHING ? early : this.#reduce(early, late)
+  }
+
   result(slot: number): unknown {
     return this.get(slot)[0]
   }

@@ -64,6 +64,15 @@ class SumColumn implements Column {
     this.#sums.values[slot] = accumulator as number
   }
 
+  copy(into: number, of: Column, from: number): void {
+    this.#sums.values[into] = (of as SumColumn).#sums.values[from] as number
+  }
+
+  merge(into: number, left: number, right: number): void {
+    const { values } = this.#sums
+    values[into] = (values[left] as number) + (values[right] as number)
+  }
+
   result(slot: number): number {
     return this.get(slot)
   }
@@ -104,6 +113,17 @@ class MeanColumn implements Column {
     const [total, size] = accumulator as MeanAccumulator
     this.#pairs.values[2 * slot] = total
     this.#pairs.values[2 * slot + 1] = size
+  }
+
+  copy(into: number, of: Column, from: number): void {
+    this.set(into, (of as MeanColumn).get(from))
+  }
+
+  merge(into: number, left: number, right: number): void {
+    const { values } = this.#pairs
+    for (let i = 0; i < 2; i++) {
+      values[2 * into + i] = (values[2 * left + i] as number) + (values[2 * right + i] as number)
+    }
   }
 
   result(slot: number): number {

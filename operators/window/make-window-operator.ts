@@ -6,7 +6,7 @@ import { assignerOf } from './assigner.ts'
 import { CalendarWindows } from './calendar.ts'
 import { type SessionOperator, sessionOperator } from './sessions.ts'
 import { type SliceOperator, type SliceShape, slicesOfWindows, windowSlices } from './slices.ts'
-import { type SlicedWindows, SlidingOperator } from './sliding-operator.ts'
+import { SlidingOperator } from './sliding-operator.ts'
 import { SlidingWindows } from './sliding.ts'
 import { TumblingWindows } from './tumbling.ts'
 import { AlignedWindowOperator } from './aligned-window-operator.ts'
@@ -14,6 +14,7 @@ import { SessionWindowOperator } from './session-window-operator.ts'
 import { SessionWindows } from './session.ts'
 import type { WindowSpec } from './window-spec.ts'
 import type { Window } from './window.ts'
+import type { SlicedWindows } from './window-numbers.ts'
 
 export interface WindowOperatorOptions {
   /** Whether results name their key; default true. */

@@ -145,7 +145,8 @@ export class SliceCell implements StateCell, EntryRows {
   /** Numbers and accumulators in turn. */
   #flat(from: number, behind: number): unknown[] {
     const flat: unknown[] = []
-    for (let i = from; i < behind; i++) flat.push(this.numberAt(i), this.accumulatorAt(i))
+    for (let i = from; i < behind; i++)
+      flat.push(this.numberAt(i), this.stored(this.accumulatorAt(i)))
     return flat
   }
 
@@ -155,7 +156,8 @@ export class SliceCell implements StateCell, EntryRows {
   }
 
   #putAll(flat: readonly unknown[]): void {
-    for (let i = 0; i < flat.length; i += 2) this.#put(flat[i] as number, flat[i + 1])
+    for (let i = 0; i < flat.length; i += 2)
+      this.#put(flat[i] as number, this.restored(flat[i + 1]))
   }
 
   takeChanges(change: (key: RowKey, value: unknown) => void): void {
@@ -168,6 +170,15 @@ export class SliceCell implements StateCell, EntryRows {
     this.#changed = Number.NaN
     // Emptied slices start over in their key's row.
     if (this.isEmpty) this.#changes = undefined
+  }
+
+  /** What is stored of an accumulator as it is held, and the other way round. */
+  protected stored(held: unknown): unknown {
+    return held
+  }
+
+  protected restored(stored: unknown): unknown {
+    return stored
   }
 
   restoreEntry(_key: RowKey, value: unknown): void {

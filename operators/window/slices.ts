@@ -8,8 +8,9 @@ import type { Aggregate } from '../aggregate/aggregate.ts'
 import { type Column, columnOf } from '../aggregate/column.ts'
 import type { Key, TimerClock } from '../operator.ts'
 import type { Timestamp } from '../time.ts'
-import type { SlicedWindows, SlicePart } from './sliding-operator.ts'
+import { SlicePart } from './sliding-operator.ts'
 import { onlyResult, type Window, windowStart } from './window.ts'
+import type { SlicedWindows } from './window-numbers.ts'
 
 /** What the runtime is told of such an operator. */
 export interface SliceOperator {
@@ -54,6 +55,7 @@ export function slicesOfWindows(
   aggregate: Aggregate<unknown, unknown, unknown>,
 ): SliceOperator {
   const { sliceMs, slideMs, sizeMs, offsetMs, latenessMs } = windows
+  const late = columnOf(aggregate)
   const numberOf = ({ start }: Window): number => (start - offsetMs) / sliceMs
   return {
     kind: 'slices',
@@ -66,13 +68,12 @@ export function slicesOfWindows(
     columns: () => columnOf(aggregate),
     // The last window that holds the slice is the last to want it.
     openUntil: ({ start }) => windowStart(start, slideMs, offsetMs) + sizeMs - 1 + latenessMs,
-    part: (value, slice): SlicePart => ({
-      number: numberOf(slice),
-      accumulator: aggregate.add(aggregate.init(), value),
-    }),
-    close: (column, slot, _key, slice): SlicePart => ({
-      number: numberOf(slice),
-      accumulator: column.get(slot),
-    }),
+    part(value, slice) {
+      late.init(0)
+      late.stage(0, value)
+      late.apply(0)
+      return new SlicePart(numberOf(slice), late, 0)
+    },
+    close: (column, slot, _key, slice) => new SlicePart(numberOf(slice), column, slot),
   }
 }

@@ -15,7 +15,7 @@ import {
   START,
   WAKE_AT,
 } from '../../operators/window/open-window.ts'
-import type { SlicedWindows } from '../../operators/window/sliding-operator.ts'
+import type { SlicedWindows } from '../../operators/window/window-numbers.ts'
 import type { WindowSpec } from '../../operators/window/window-spec.ts'
 import type { Window } from '../../operators/window/window.ts'
 import { readState } from '../state/state-entry.ts'

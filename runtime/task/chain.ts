@@ -3,8 +3,9 @@
  * backwards, because each step is made with the step behind it.
  */
 import { IntervalJoinOperator } from '../../operators/join/interval-join.ts'
-import type { Push, StepContext } from '../../operators/operator.ts'
+import type { KeyedOperator, Push, StepContext } from '../../operators/operator.ts'
 import type { StateSpec } from '../../operators/state.ts'
+import { SlidingOperator } from '../../operators/window/sliding-operator.ts'
 import { TableOperator, WindowTableOperator } from '../../operators/table.ts'
 import { ConfigError, invariant } from '../errors.ts'
 import {
@@ -33,6 +34,7 @@ import type { OperatorShape } from './shape.ts'
 import { TimePlaces } from './time-places.ts'
 import { SessionHost } from './session-host.ts'
 import { SliceHost } from './slice-host.ts'
+import { SlidingHost } from './sliding-host.ts'
 
 /** How a table of the manifest keeps its rows. */
 export type TableKind = 'key' | 'window'
@@ -263,6 +265,7 @@ class ChainBuilder {
       return queue
     }
     const common = { name, watermark, output, now, outputs, failures }
+    const earlier = job.operators[name]?.earlier ?? []
     const kept = { store, name, limits: cache, mayHaveStored: lastEpoch > 0 }
     const actorsOf = (state: StateSpec, of: string): ActorCache => {
       const stored = job.operators[of]
@@ -278,13 +281,16 @@ class ChainBuilder {
       const dense = { ...common, ...kept, number }
       if (!('kind' in operator)) {
         const eventTimers = timers('event')
+        // Rows of an earlier version are read by key actors.
+        if (operator instanceof SlidingOperator && operator.fitsColumn && earlier.length === 0) {
+          return new SlidingHost({ ...dense, operator, timers: eventTimers })
+        }
+        const { state, shared }: KeyedOperator = operator
         const actors = new OperatorHost({
           ...common,
           operator,
-          actors: actorsOf(operator.state, name),
-          ...(operator.shared !== undefined && {
-            shared: actorsOf(operator.shared.state, sharedName(name)),
-          }),
+          actors: actorsOf(state, name),
+          ...(shared !== undefined && { shared: actorsOf(shared.state, sharedName(name)) }),
           eventTimers,
           processingTimers: timers('processing'),
         })

@@ -56,6 +56,11 @@ export class KeyedSlots {
     return this.#next.length
   }
 
+  /** About how many bytes belong to the slots that are stored beside their keys' rows. */
+  get bytesBeside(): number {
+    return 0
+  }
+
   /** How many slots have changed since they were last taken. */
   get changedCount(): number {
     return this.#changed.length

@@ -110,8 +110,8 @@ export class SlotRows {
 
   get #isOverFull(): boolean {
     const { limits, slotBytes } = this.#options
-    const { size } = this.#slots
-    const bytes = size * (slotBytes + this.#rowBytes * BYTES_GROWTH)
+    const { size, bytesBeside } = this.#slots
+    const bytes = size * (slotBytes + this.#rowBytes * BYTES_GROWTH) + bytesBeside * BYTES_GROWTH
     return size > limits.entriesMax || bytes > limits.bytesMax
   }
 

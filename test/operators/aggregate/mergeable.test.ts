@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { columnOf } from '../../../operators/aggregate/column.ts'
+import { type Column, columnOf } from '../../../operators/aggregate/column.ts'
 import { newSeed, randomFrom } from '../../support/random.ts'
 import { randomRows, type Row, subjects } from './subjects.ts'
 import { added, bytesOf, cut, folded, merged, type Opaque, stored } from './ways.ts'
@@ -91,6 +91,41 @@ describe.each(subjects)(`$name (seed ${SEED})`, ({ make, expectResult, rounds })
         expect(bytesOf(column.get(key))).toBe(bytesOf(added(aggregate, own)))
         expectResult(column.result(key), own)
       }
+    })
+  })
+
+  it('merges and copies slots of columns as it merges accumulators', () => {
+    const aggregate = make()
+    const threeSlots = (): Column => {
+      const column = columnOf(aggregate as unknown as Opaque<unknown>)
+      for (let slot = 0; slot < 3; slot++) column.init(slot)
+      return column
+    }
+    runs((rows, random) => {
+      const [column, other] = [threeSlots(), threeSlots()]
+      const [one = [], two = []] = cut(rows, random)
+      for (const [of, slot, part] of [[column, 0, one] as const, [other, 2, two] as const]) {
+        for (const row of part) {
+          of.stage(slot, row)
+          of.apply(slot)
+        }
+      }
+      column.copy(1, other, 2)
+      column.merge(2, 0, 1)
+      const [left, right] = [added(aggregate, one), added(aggregate, two)]
+      const both = bytesOf(aggregate.merge(left, right))
+      expect([0, 1, 2].map((slot) => bytesOf(column.get(slot)))).toEqual([
+        bytesOf(left),
+        bytesOf(right),
+        both,
+      ])
+      column.merge(0, 0, 1)
+      expect(bytesOf(column.get(0))).toBe(both)
+      column.init(0)
+      expect(bytesOf(column.get(0))).toBe(bytesOf(aggregate.init()))
+      // A slot takes what is shorter than what it held.
+      column.copy(2, column, 1)
+      expect(bytesOf(column.get(2))).toBe(bytesOf(right))
     })
   })
 

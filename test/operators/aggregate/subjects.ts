@@ -178,6 +178,11 @@ export const subjects: readonly Subject[] = [
     () => topN(5, n),
     (rows) => rising(rows).slice(-5).toReversed(),
   ),
+  ...keeping(
+    'topN of many',
+    () => topN(40, n),
+    (rows) => rising(rows).slice(-40).toReversed(),
+  ),
   {
     name: 'variance of a population',
     make: () => variance(n) as Opaque<Row>,
