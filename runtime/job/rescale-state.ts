@@ -92,8 +92,10 @@ export async function finishRescale(stateDir: string): Promise<void> {
     renameSync(join(built, name), join(stateDir, name))
     await syncPath(stateDir)
   }
-  rmSync(built, { recursive: true, force: true })
+  // At once: with some of its marks gone, new stores would be taken for old ones.
+  renameSync(built, join(stateDir, BUILT_IN))
   await syncPath(stateDir)
+  rmSync(join(stateDir, BUILT_IN), { recursive: true, force: true })
 }
 
 /** The parallelism of a state; undefined when there is none, or it has as many tasks as are wanted. */

@@ -2,8 +2,21 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { finishRescale } from '../../runtime/job/rescale-state.ts'
+
+/** When set, a folder is removed no further than its first entry: the process is killed then. */
+let diesRemoving = false
+vi.mock(import('node:fs'), async (load) => {
+  const fs = await load()
+  const remove: typeof fs.rmSync = (path, options) => {
+    if (!diesRemoving) return fs.rmSync(path, options)
+    const [first] = fs.readdirSync(path, 'utf8')
+    if (first !== undefined) fs.rmSync(join(String(path), first), options)
+    throw new Error('killed')
+  }
+  return { ...fs, rmSync: remove }
+})
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-rescale-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -54,4 +67,16 @@ test('a start leaves a state alone that is not being moved', async () => {
   mkdirSync(join(state, 'rescaling', 'task-0'), { recursive: true })
   await finishRescale(state)
   expect(readFileSync(join(state, 'task-0', 'data.mdb'), 'utf8')).toBe('old')
+})
+
+test('a start finishes a move that was cut short while its marks were removed', async () => {
+  const left = { old: [], inPlace: [0, 1], waiting: [], marked: [0, 1] }
+  const state = stateOf('with some marks removed', left)
+  diesRemoving = true
+  await expect(finishRescale(state)).rejects.toThrow('killed')
+  diesRemoving = false
+  await finishRescale(state)
+  for (const task of ['task-0', 'task-1']) {
+    expect(readFileSync(join(state, task, 'data.mdb'), 'utf8')).toBe('new')
+  }
 })
