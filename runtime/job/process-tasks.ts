@@ -165,7 +165,14 @@ export class ProcessTasks implements JobTasks {
     this.#held ??= []
     try {
       await Promise.all(this.#workers.map((worker) => worker.ask({ kind: 'hold' })))
-      return await cutInOrder(this.#layout, (task) => this.#cutTask(task))
+      const pids = this.#workers.map(({ pid }) => pid)
+      const cuts = await cutInOrder(this.#layout, (task) => this.#cutTask(task))
+      // One that died and is there again holds nothing: its tasks may have trimmed what others' views have still to read.
+      if (this.#workers.every(({ pid }, i) => pid === undefined || pid === pids[i])) return cuts
+      for (const { view } of cuts) view.close()
+      throw new UnavailableError(
+        'a process of tasks was started again while all were cut; try again',
+      )
     } finally {
       for (const passed of this.#held) this.#pass(passed)
       this.#held = undefined
