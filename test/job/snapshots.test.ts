@@ -304,6 +304,51 @@ describe('a job with snapshots', { timeout: PATIENCE_MS }, () => {
   })
 })
 
+describe('a job whose tasks run in two processes', { timeout: PATIENCE_MS }, () => {
+  const inOne = ['parallelism=3']
+  const inTwo = [...inOne, 'processes=2']
+
+  /** In a folder that is empty but for what is out. */
+  async function goesOn(source: Place, id: string, set: readonly string[]): Promise<void> {
+    place = new Place()
+    cpSync(source.path('snapshots'), place.path('snapshots'), { recursive: true })
+    cpSync(source.path('out.jsonl'), place.path('out.jsonl'))
+    // Results of several tasks come in another order each time: the file is cut back to the snapshot.
+    const flags = ['--restore', id, '--results', 'again']
+    const { code, output } = await place.run(['run', ...flags], set)
+    expect([code, output]).toEqual([EXIT.ok, expect.stringContaining(id)])
+    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+    expect(letters(place)).toBe(input.brokenCount)
+  }
+
+  test('takes them in time, and goes on from them in as many and in one', async () => {
+    const source = new Place()
+    place = source
+    await liveAndDie(source, 3, [...inTwo, 'snapshots.every=30ms', 'snapshots.keep=50'])
+    const { ids } = source
+    await goesOn(source, ids[0] ?? '', inTwo)
+    await goesOn(source, ids.at(-1) ?? '', inTwo)
+    await goesOn(source, ids.at(-1) ?? '', inOne)
+  })
+
+  test('takes one when it is asked to while it runs, and goes on from it in as many and in one', async () => {
+    const source = new Place()
+    place = source
+    const life = source.start(['run'], [...inTwo, 'commit.records=50'])
+    await until(
+      'there are results',
+      () => existsSync(source.path('out.jsonl')) && source.lines.length > 100,
+    )
+    const created = await source.run(['create'], inTwo)
+    expect([created.code, created.output]).toEqual([EXIT.ok, expect.stringContaining('epoch')])
+    life.kill()
+    expect((await life.ended).code).toBe('SIGKILL')
+    const [id = ''] = source.ids
+    await goesOn(source, id, inTwo)
+    await goesOn(source, id, inOne)
+  })
+})
+
 describe('stop', { timeout: PATIENCE_MS }, () => {
   const slowly = ['commit.records=50']
   const running = async (set: readonly string[] = []): Promise<ReturnType<Place['start']>> => {
@@ -328,29 +373,34 @@ describe('stop', { timeout: PATIENCE_MS }, () => {
   }
 
   test.each([
-    ['--snapshot', 1],
-    ['--drain', 1],
-    ['--drain', 3],
-  ])('%s, with parallelism %i, leaves a snapshot from which all goes on', async (flag, tasks) => {
-    place = new Place()
-    const set = [`parallelism=${tasks}`]
-    const life = await running(set)
-    const stopped = await place.run(['stop', flag], set)
-    expect([stopped.code, stopped.output]).toEqual([
-      EXIT.ok,
-      expect.stringMatching(/^stopped\nlatest-rating\..* epoch /),
-    ])
-    expect((await life.ended).code).toBe(EXIT.ok)
-    if (flag === '--drain') expect(await onItsWay()).toBe(0)
-    expect((await place.run(['create'], set)).output).toMatch(/nothing has changed/)
-    const results = place.lines.length
-    expect(results).toBeLessThan(latestRatings(input.ratings).length)
-    rmSync(place.path('state'), { recursive: true })
-    const { code, output } = await place.run(['run'], set)
-    expect([code, output]).toEqual([EXIT.ok, expect.stringContaining('was restored from')])
-    expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
-    expect(letters(place)).toBe(input.brokenCount)
-  })
+    ['--snapshot', 1, 1],
+    ['--drain', 1, 1],
+    ['--drain', 3, 1],
+    ['--snapshot', 3, 2],
+    ['--drain', 3, 2],
+  ])(
+    '%s, with parallelism %i in %i processes, leaves a snapshot from which all goes on',
+    async (flag, tasks, processes) => {
+      place = new Place()
+      const set = [`parallelism=${tasks}`, `processes=${processes}`]
+      const life = await running(set)
+      const stopped = await place.run(['stop', flag], set)
+      expect([stopped.code, stopped.output]).toEqual([
+        EXIT.ok,
+        expect.stringMatching(/^stopped\nlatest-rating\..* epoch /),
+      ])
+      expect((await life.ended).code).toBe(EXIT.ok)
+      if (flag === '--drain') expect(await onItsWay()).toBe(0)
+      expect((await place.run(['create'], set)).output).toMatch(/nothing has changed/)
+      const results = place.lines.length
+      expect(results).toBeLessThan(latestRatings(input.ratings).length)
+      rmSync(place.path('state'), { recursive: true })
+      const { code, output } = await place.run(['run'], set)
+      expect([code, output]).toEqual([EXIT.ok, expect.stringContaining('was restored from')])
+      expect(differences(place.lines, latestRatings(input.ratings))).toEqual([])
+      expect(letters(place)).toBe(input.brokenCount)
+    },
+  )
 
   test('says so when nothing runs, and stops nothing when a snapshot has no place to be in', async () => {
     place = new Place()
