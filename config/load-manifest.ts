@@ -124,11 +124,20 @@ async function readText(absolute: string, file: string): Promise<string> {
     return decode(bytes, file)
   } catch (error) {
     if (error instanceof ConfigError) throw error
+    if (isMissing(error)) {
+      throw new ConfigError(
+        `${file} does not exist; name a manifest (YAML or JSON), or the state folder of a job that ran`,
+        { cause: error },
+      )
+    }
     throw new ConfigError(`${file}: cannot be read: ${reasonOf(error)}`, { cause: error })
   } finally {
     await handle?.close()
   }
 }
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 /** Everything, or undefined when there is more than a manifest may have. Works on pipes too. */
 async function readBounded(handle: FileHandle): Promise<Uint8Array | undefined> {

@@ -14,14 +14,16 @@ export function perSecond(count: number, elapsedMs: number): string {
   return `${Math.round(rate)}/s`
 }
 
-/** `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`. */
+/** `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `12 d 3 h`. */
 export function lasted(elapsedMs: number): string {
   const seconds = elapsedMs / 1000
   if (seconds < 10) return `${seconds.toFixed(1)} s`
   if (seconds < 60) return `${Math.round(seconds)} s`
   const minutes = Math.floor(seconds / 60)
   if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 48) return `${hours} h ${minutes % 60} min`
+  return `${grouped(Math.floor(hours / 24))} d ${hours % 24} h`
 }
 
 /** A size: `512 B`, `8.4 MB`. */

@@ -16,7 +16,7 @@ import type { SnapshotStore } from '../snapshot/snapshot-store.ts'
 import { readManifestOf, verifySnapshot } from '../snapshot/verify-snapshot.ts'
 import { EXIT } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
-import { bytesText } from './figures.ts'
+import { bytesText, counted } from './figures.ts'
 import type { CliIo } from './io.ts'
 import { createLogger } from './logger.ts'
 import { loadTargetManifest } from './target.ts'
@@ -189,7 +189,7 @@ function lineOf(manifest: SnapshotManifest): string {
   const { id, createdAt, tasks, base } = manifest
   const epochs = tasks.map(({ epoch }) => epoch).join(',')
   const kind = base === undefined ? '' : `  on ${base.id}`
-  const parts = partsOf(manifest).length
+  const parts = counted(partsOf(manifest).length, 'part')
   const taken = new Date(createdAt).toISOString()
-  return `${id}  epoch ${epochs}  ${taken}  ${bytesText(bytesOf(manifest))} in ${parts} parts${kind}\n`
+  return `${id}  epoch ${epochs}  ${taken}  ${bytesText(bytesOf(manifest))} in ${parts}${kind}\n`
 }

@@ -28,17 +28,23 @@ function figures(summary: JobSummary, { job, manifest, workingDir }: SummaryCont
       ? ` keeps the table ${sink} in its state`
       : ` wrote ${counted(records, 'record')} to ${typedPath(where, workingDir)}`,
   )
-  if (summary.deadLettered > 0 && summary.deadLetterWhere !== undefined) {
-    const where = typedPath(summary.deadLetterWhere, workingDir)
-    wrote.push(
-      ` set ${counted(summary.deadLettered, 'record')} aside in ${where}, with the reasons`,
-    )
-  }
-  wrote.push(...boundLines(summary, manifest))
+  wrote.push(...asideLines(summary, workingDir), ...boundLines(summary, manifest))
   const state = `state in ${typedPath(summary.stateDir, workingDir)} (epoch ${grouped(summary.epoch)})`
   const windows = summary.windows > 0 ? [counted(summary.windows, 'window')] : []
   const end = summary.finished ? 'finished' : 'stopped; run it again to go on'
   return [first, ...wrote, ` ${[state, ...windows, lasted(summary.elapsedMs), end].join(' · ')}`]
+}
+
+/** Where records are that were not taken. Late ones are counted apart, and are there unless the job gives them a side output. */
+function asideLines(
+  { late, deadLettered, deadLetterWhere }: JobSummary,
+  workingDir: string,
+): string[] {
+  if (deadLetterWhere === undefined || (deadLettered === 0 && late === 0)) return []
+  const where = typedPath(deadLetterWhere, workingDir)
+  if (deadLettered === 0) return [` late records without a side output are in ${where}`]
+  const andLate = late === 0 ? '' : '; late ones without a side output are there too'
+  return [` set ${counted(deadLettered, 'record')} aside in ${where}, with the reasons${andLate}`]
 }
 
 /** Where records were late: which bound would have kept them in time. */
@@ -48,7 +54,11 @@ function boundLines({ late, bounds }: JobSummary, manifest: ResolvedManifest): s
     const boundMs = manifest.sources.get(source)?.eventTime.outOfOrderMs ?? 0
     if (keepingAllMs <= boundMs) return []
     const [most, nearlyAll, all] = [keeping99Ms, keeping999Ms, keepingAllMs].map(boundText)
-    return ` outOfOrder of ${source} is ${boundText(boundMs)}; ${most} would have kept 99 % of its records in time, ${nearlyAll} 99.9 %, ${all} all`
+    const kept =
+      most === all
+        ? `${all} would have kept all of its records in time`
+        : `${most} would have kept 99 % of its records in time, ${nearlyAll} 99.9 %, ${all} all`
+    return ` outOfOrder of ${source} is ${boundText(boundMs)}; ${kept}`
   })
 }
 

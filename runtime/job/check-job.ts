@@ -10,6 +10,7 @@ import { reasonOf } from '../errors.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import type { NodeOf } from '../pipeline/graph.ts'
+import { layoutOf } from './job-layout.ts'
 import { connectionsOf } from './manifest-connections.ts'
 import { fileProblem } from '../source/file-chunks.ts'
 import { matchingFiles } from '../source/file-source.ts'
@@ -34,6 +35,7 @@ export async function checkJob(
     ...checkEventTimes(manifest, sources),
     ...checkTables(manifest, sinks),
     ...checkOutputs(manifest),
+    ...checkProcesses(manifest, definition),
     ...(await checkInputFiles(manifest)),
     ...(await checkSecretFiles(manifest)),
   ]
@@ -41,6 +43,17 @@ export async function checkJob(
 
 const namesOf = (nodes: readonly { readonly name: string }[]): string[] =>
   nodes.map((node) => node.name)
+
+/** Each process has a task at least. */
+function checkProcesses(manifest: ResolvedManifest, { graph }: JobDefinition): JobProblem[] {
+  const { processes, parallelism } = manifest
+  if (processes === 1) return []
+  const tasks = layoutOf(graph, manifest).tasks.length
+  if (processes <= tasks) return []
+  const has = tasks === 1 ? '1 task' : `${tasks} tasks`
+  const message = `is ${processes}, and the job has ${has} with parallelism ${parallelism}; write at most ${tasks}, or a higher parallelism ('millrace plan' shows the tasks)`
+  return [{ path: ['processes'], message }]
+}
 
 function checkNames(
   field: string,

@@ -127,16 +127,9 @@ class JobRun {
     })
   }
 
-  /** @throws ConfigError when there are more processes than tasks. */
   #makeTasks(): JobTasks {
     const { manifest, definition, stateDir, dropState, onMoment } = this.#options
     const { processes } = manifest
-    const { tasks } = this.#layout
-    if (processes > tasks.length) {
-      throw new ConfigError(
-        `processes: ${processes}, and the job has ${tasks.length === 1 ? '1 task' : `${tasks.length} tasks`} with parallelism ${manifest.parallelism}; write at most ${tasks.length}, or a higher parallelism ('millrace plan' shows the tasks)`,
-      )
-    }
     const options = { manifest, stateDir, context: this.#context }
     if (processes > 1) return new ProcessTasks(this.#layout, options, processes)
     return new LocalTasks(this.#layout, {

@@ -49,7 +49,7 @@ describe('the command line itself', () => {
     [['publish', 'x', '--to', 'embedded', '--stream', 's', '--speed', 'fast'], /Write it as in 1x/],
     [['publish', 'x', '--to', 'embedded', '--stream', 'a.b'], /is not a stream name/],
     [['state', 'scan', 'x', 'o', '--limit', '0'], /Write a whole number above 0/],
-    [['run', 'none.yaml'], /error: none\.yaml: cannot be read: ENOENT/],
+    [['run', 'none.yaml'], /error: none\.yaml does not exist; name a manifest/],
     [['plan', 'jobs'], /jobs is a folder that no job remembers its manifest in; name the manifest/],
   ])('%j ends with code 2', async (argv, message) => {
     expect(await cli.run(...argv)).toBe(2)
@@ -134,6 +134,15 @@ operators:
     expect(await cli.run('validate', 'jobs/job.yaml')).toBe(2)
     expect(cli.err).toMatch(message)
   })
+})
+
+test('more processes than tasks are refused before anything runs', async () => {
+  expect(await cli.run('validate', 'jobs/job.yaml', '--set', 'processes=2')).toBe(2)
+  expect(cli.err).toContain(
+    '--set processes: is 2, and the job has 1 task with parallelism 1; write at most 1',
+  )
+  const tasks = ['--set', 'processes=2', '--set', 'parallelism=2']
+  expect(await cli.run('validate', 'jobs/job.yaml', ...tasks)).toBe(0)
 })
 
 describe('plan', () => {

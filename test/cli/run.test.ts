@@ -108,6 +108,17 @@ describe('run', () => {
       ' outOfOrder of seen is 5s; 12s would have kept 99 % of its records in time, 5m 99.9 %, 5d all\n',
     )
 
+    const alike = new Cli(project.folder)
+    const third = await started(alike, 'run', 'jobs/job.yaml')
+    third.job.current = { ...PROGRESS, late: 7 }
+    const near = { keeping99Ms: 11_400, keeping999Ms: 11_600, keepingAllMs: 11_900 }
+    const deadLetterWhere = project.path('dead.jsonl')
+    third.job.finish({ bounds: [{ ...bounds, ...near }], deadLetterWhere })
+    expect(await third.code).toBe(0)
+    expect(alike.out).toContain(
+      ' late records without a side output are in dead.jsonl\n outOfOrder of seen is 5s; 12s would have kept all of its records in time\n',
+    )
+
     const inTime = new Cli(project.folder)
     const other = await started(inTime, 'run', 'jobs/job.yaml')
     other.job.finish({ bounds: [bounds] })

@@ -441,7 +441,7 @@ mode: bacth
 describe('a file that is no manifest', () => {
   test('is not there', async () => {
     const loading = loadManifest('jobs/no.yaml', { env: {}, workingDir: folder })
-    await expect(loading).rejects.toThrow(/^jobs\/no\.yaml: cannot be read: ENOENT/)
+    await expect(loading).rejects.toThrow(/^jobs\/no\.yaml does not exist; name a manifest/)
   })
 
   test('is larger than 1 MB', async () => {
