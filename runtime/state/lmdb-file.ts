@@ -40,18 +40,19 @@ export function damageOf(path: string): string | undefined {
     return undefined
   }
   try {
-    const { size } = fstatSync(file)
-    return size === 0 ? undefined : problemOf(file, size)
+    return fstatSync(file).size === 0 ? undefined : problemOf(file)
   } finally {
     closeSync(file)
   }
 }
 
-function problemOf(file: number, size: number): string | undefined {
+function problemOf(file: number): string | undefined {
   const first = readHead(file, 0)
   if (first === undefined) return 'it does not begin as a store does'
   const second = readHead(file, first.pageBytes)
   if (second === undefined) return 'its second head is damaged'
+  // Looked at last: another process may write, and pages are there before a head speaks of them.
+  const { size } = fstatSync(file)
   const newest = first.transaction > second.transaction ? first : second
   const pages = BigInt(Math.floor(size / newest.pageBytes))
   const isCut = newest.roots.some((root) => root !== NO_PAGE && root >= pages)
