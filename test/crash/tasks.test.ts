@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { generateRatings } from '../../jobs/ratings-generator.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
+import { workersOf } from '../support/worker-processes.ts'
 import { differences, latestRatings } from './expected.ts'
 import { csvOfRatings } from './ratings.ts'
 
@@ -54,23 +55,6 @@ function start(set: readonly string[]): Run {
     child.once('exit', (code, signal) => resolve(code ?? signal))
   })
   return { child, ended, output: () => printed }
-}
-
-/** The processes of tasks that a job's process has started. */
-function workersOf(pid: number | undefined): number[] {
-  return textOf(`/proc/${pid}/task/${pid}/children`)
-    .split(' ')
-    .filter((child) => child !== '' && textOf(`/proc/${child}/cmdline`).includes('worker.js'))
-    .map(Number)
-}
-
-/** What a process says of itself; nothing, when it is gone. */
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
 }
 
 test(

@@ -5,6 +5,7 @@ import { EXIT } from '../../runtime/cli/exit-codes.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
 import { records, results } from './job-process.ts'
 import { NatsJob, until } from './nats-job.ts'
+import { workersOf } from '../support/worker-processes.ts'
 
 let job: NatsJob
 beforeEach(async () => {
@@ -180,6 +181,47 @@ describe('live behind a batch', { timeout: 120_000 }, () => {
     live.child.kill('SIGTERM')
     expect(await live.ended).toBe(EXIT.ok)
     expect(lines()).toEqual(results(pushed + 20))
+  })
+
+  test('goes on in two processes, though they and the job are killed all the time', async () => {
+    const seed = newSeed()
+    console.log(`seed ${seed} (MILLRACE_SEED=${seed} repeats it)`)
+    const random = randomFrom(seed)
+    const several = ['--set', 'parallelism=3', '--set', 'processes=2']
+    const often = ['--set', 'restart.delay=10ms', '--set', 'restart.attempts=100']
+    const flags = ['--mode', 'batch', '--then', 'live', ...several, ...often]
+    let pushed = 1_000
+    await job.push(1, pushed)
+    let run = job.folder.start(flags)
+    for (let kills = 0; kills < 12; kills++) {
+      await new Promise((resolve) => setTimeout(resolve, 100 + random() * 900))
+      const workers = workersOf(run.child.pid)
+      const worker = workers[Math.floor(random() * workers.length)]
+      if (worker !== undefined && random() < 0.7) process.kill(worker, 'SIGKILL')
+      else {
+        run.child.kill('SIGKILL')
+        expect(await run.ended, run.output()).toBe('SIGKILL')
+        run = job.folder.start(flags)
+      }
+      await job.push(pushed + 1, pushed + 100)
+      pushed += 100
+    }
+    // Tasks give the results of each user in order, and mix users.
+    const ofUsers = (of: readonly string[]): readonly (readonly string[])[] =>
+      range(0, 4).map((user) => of.filter((line) => line.startsWith(`{"user":${user},`)))
+    await until(() => lines().length >= pushed, `${pushed} results`)
+    await job.admin.appendTexts('seen', records(pushed + 1, pushed + 10))
+    await until(() => lines().length >= pushed + 10, 'the newest results')
+    run.child.kill('SIGTERM')
+    expect(await run.ended, run.output()).toBe(EXIT.ok)
+    expect(ofUsers(lines())).toEqual(ofUsers(results(pushed + 10)))
+    // It is a live state by now, in one process too.
+    const live = job.folder.start(['--mode', 'live', '--set', 'parallelism=3'])
+    await job.push(pushed + 11, pushed + 20)
+    await until(() => lines().length >= pushed + 20, 'more results')
+    live.child.kill('SIGTERM')
+    expect(await live.ended, live.output()).toBe(EXIT.ok)
+    expect(ofUsers(lines())).toEqual(ofUsers(results(pushed + 20)))
   })
 
   test('is refused where nothing goes on behind the end', async () => {
