@@ -33,3 +33,26 @@ function singleInputsOf({ sources }: ResolvedManifest): Set<string> {
   )
   return new Set(single.map(([name]) => name))
 }
+
+const exchangesOf = ({ plan }: Layout): Set<string> =>
+  new Set(plan.exchanges.map(({ name }) => name))
+
+/** The sources outside that a stage reads. */
+export function sourcesOf(graph: Graph, layout: Layout): string[] {
+  const exchanges = exchangesOf(layout)
+  const names = nodesOf(graph, 'source').map(({ name }) => name)
+  return names.filter((name) => !exchanges.has(name))
+}
+
+/** The sinks outside that a stage writes; with one task, dead letters are written beside the graph. */
+export function sinksOf(
+  graph: Graph,
+  layout: Layout,
+  tables: ReadonlyMap<string, TableKind>,
+): string[] {
+  const exchanges = exchangesOf(layout)
+  const names = nodesOf(graph, 'sink')
+    .map(({ name }) => name)
+    .filter((name) => !exchanges.has(name) && !tables.has(name))
+  return layout.tasks.length === 1 ? [...names, DEAD_LETTER] : names
+}

@@ -7,16 +7,16 @@ import { join } from 'node:path'
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import type { Key } from '../../operators/operator.ts'
 import type { StateSpec } from '../../operators/state.ts'
-import { reasonOf, StateError } from '../errors.ts'
+import { invariant, reasonOf, StateError } from '../errors.ts'
 import { nodesOf, sharedName } from '../pipeline/graph.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
-import { taskFolderName } from '../snapshot/restore-snapshot.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
 import { tasksIn } from '../state/read-state.ts'
 import type { Store } from '../state/store.ts'
 import { storedKeys } from '../state/stored-keys.ts'
 import { ActorCache } from '../task/actor-cache.ts'
 import { keyedOperators, type TableKind } from '../task/chain.ts'
+import { type LaidTask, type Layout, linksOf, placeRowOf } from '../task/layout.ts'
 import {
   type EpochRow,
   type JobRow,
@@ -26,9 +26,13 @@ import {
   writeEpochRow,
   writeJobRow,
 } from '../task/meta.ts'
-import { shapeOf } from '../task/open-task.ts'
+import { outboxName, shapeOf } from '../task/open-task.ts'
 import { reconcile } from '../task/shape.ts'
-import { lockState } from './state-lock.ts'
+import { systemClock } from '../time/clock.ts'
+import { layoutOf, sinksOf, sourcesOf, tablesOf } from './job-layout.ts'
+import { finishRescale } from './rescale-state.ts'
+import { lockState, untilFree } from './state-lock.ts'
+import { taskFolder } from './task-run.ts'
 
 export interface MigrateOptions {
   readonly manifest: ResolvedManifest
@@ -58,29 +62,84 @@ const KEYS_A_COMMIT = 1_000
  */
 export async function migrateState(options: MigrateOptions): Promise<readonly MigratedOperator[]> {
   const { stateDir, dryRun } = options
-  const folder = join(stateDir, taskFolderName('0'))
-  if (!existsSync(join(folder, 'data.mdb'))) {
+  if (!existsSync(join(taskFolder(stateDir, '0'), 'data.mdb'))) {
     throw new StateError(
       `${stateDir} holds no state of a job. Run the job first, or name another folder with --state.`,
     )
   }
-  if (tasksIn(stateDir).length > 1) {
-    throw new StateError(
-      `${stateDir} is the state of several tasks; bring it together first: run the job once with --set parallelism=1. Nothing was changed.`,
-    )
-  }
   // Another process would write meanwhile; one that only looks is in nobody's way.
   const unlock = dryRun ? (): void => undefined : lockState(stateDir)
+  const stores = new Map<string, Store>()
   try {
-    const store = new LmdbStore(folder, { readOnly: dryRun })
-    try {
-      return await new Migration(store, options).run()
-    } finally {
-      await store.close()
+    if (!dryRun) await finishRescale(stateDir)
+    for (const task of tasksIn(stateDir)) {
+      const folder = taskFolder(stateDir, task)
+      // A process of an earlier run may be left over for a moment.
+      if (!dryRun) await untilFree(folder, systemClock)
+      stores.set(task, new LmdbStore(folder, { readOnly: dryRun }))
     }
+    return await migrateTasks(stores, options)
   } finally {
+    for (const store of stores.values()) await store.close()
     unlock()
   }
+}
+
+/** All tasks try before one of them writes. One that is cut short is finished by the next. */
+async function migrateTasks(
+  stores: ReadonlyMap<string, Store>,
+  options: MigrateOptions,
+): Promise<readonly MigratedOperator[]> {
+  const { manifest, definition, stateDir, dryRun } = options
+  const stored = [...stores].map(([task, store]) => {
+    const [job, last] = [readJobRow(store), readEpochRow(store)]
+    if (job === undefined || last === undefined) {
+      throw new StateError(`${stateDir} holds a state that was never committed. Run the job first.`)
+    }
+    return { task, store, job, last }
+  })
+  // Whatever it is to be run with next.
+  const parallelism = stored[0]?.job.place?.parallelism ?? 1
+  const layout = layoutOf(definition.graph, { ...manifest, parallelism })
+  if (layout.tasks.length !== stored.length) {
+    throw new StateError(
+      `the state in ${stateDir} is of ${stored.length} tasks, and the job as it is now has ${layout.tasks.length} with parallelism ${parallelism}: its stages are others. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
+    )
+  }
+  const tables = tablesOf(definition.graph, manifest)
+  const migrations = stored.map((of) => {
+    const laid = layout.tasks.find(({ task }) => task === of.task)
+    invariant(laid !== undefined, `tasks are numbered, so task ${of.task} has a place`)
+    return new Migration(of, { layout, laid, tables })
+  })
+  const tried: MigratedOperator[] = []
+  for (const migration of migrations) tried.push(...(await migration.try()))
+  const isPossible = tried.every(({ failures }) => failures.length === 0)
+  if (!dryRun && isPossible) for (const migration of migrations) await migration.write()
+  // What all keys share is the same in every task.
+  const shared = new Set([...keyedOperators(definition.graph, tables).keys()].map(sharedName))
+  return [...new Set(tried.map(({ operator }) => operator))].map((name) => {
+    const parts = tried.filter(({ operator }) => operator === name)
+    return together(shared.has(name) ? parts.slice(0, 1) : parts)
+  })
+}
+
+/** What the tasks say of one operator. */
+function together(parts: readonly MigratedOperator[]): MigratedOperator {
+  const [first] = parts
+  invariant(first !== undefined, 'an operator was tried by some task')
+  return {
+    ...first,
+    from: [...new Set(parts.flatMap(({ from }) => from))].toSorted((a, b) => a - b),
+    keys: parts.reduce((sum, { keys }) => sum + keys, 0),
+    failures: parts.flatMap(({ failures }) => failures),
+  }
+}
+
+interface StoredTask {
+  readonly store: Store
+  readonly job: JobRow
+  readonly last: EpochRow
 }
 
 interface Part {
@@ -89,32 +148,42 @@ interface Part {
   readonly state: StateSpec
 }
 
+/** The migration of one task's store. */
 class Migration {
   readonly #store: Store
-  readonly #dryRun: boolean
   readonly #job: JobRow
   readonly #parts: readonly Part[]
   #last: EpochRow
 
-  constructor(store: Store, { manifest, definition, dryRun, stateDir }: MigrateOptions) {
-    const { graph } = definition
-    const [stored, last] = [readJobRow(store), readEpochRow(store)]
-    if (stored === undefined || last === undefined) {
-      throw new StateError(`${stateDir} holds a state that was never committed. Run the job first.`)
-    }
-    const tables = new Map<string, TableKind>()
-    const sinks: string[] = []
-    for (const { name } of nodesOf(graph, 'sink')) {
-      const section = manifest.sinks.get(name)
-      if (section?.kind === 'table') tables.set(name, section.per)
-      else sinks.push(name)
-    }
-    const sources = nodesOf(graph, 'source').map(({ name }) => name)
+  constructor(
+    { store, job, last }: StoredTask,
+    {
+      layout,
+      laid,
+      tables,
+    }: {
+      readonly layout: Layout
+      readonly laid: LaidTask
+      readonly tables: ReadonlyMap<string, TableKind>
+    },
+  ) {
+    const { graph } = laid.stage
+    const sinks = new Set(nodesOf(graph, 'sink').map(({ name }) => name))
+    const own = new Map([...tables].filter(([name]) => sinks.has(name)))
+    const shape = shapeOf(graph, {
+      tables: own,
+      sinks: sinksOf(graph, layout, tables),
+      sources: sourcesOf(graph, layout),
+      others: linksOf(layout)
+        .filter(({ from }) => from === laid.task)
+        .map(({ exchange, to }) => outboxName(exchange, to)),
+    })
+    const place = layout.tasks.length > 1 ? { place: placeRowOf(layout, laid) } : {}
+    const { task, run, createdAt } = job
     this.#store = store
-    this.#dryRun = dryRun
     this.#last = last
-    this.#job = reconcile(stored, shapeOf(graph, { tables, sinks, sources }), stored, last.epoch)
-    this.#parts = [...keyedOperators(graph, tables)].flatMap(([name, operator]) => {
+    this.#job = reconcile(job, shape, { task, run, createdAt, ...place }, last.epoch)
+    this.#parts = [...keyedOperators(graph, own)].flatMap(([name, operator]) => {
       if ('kind' in operator) return []
       const { state, shared } = operator
       return [
@@ -130,13 +199,15 @@ class Migration {
     return row?.earlier === undefined ? undefined : { name, row, state }
   }
 
-  async run(): Promise<readonly MigratedOperator[]> {
+  async try(): Promise<readonly MigratedOperator[]> {
     const tried: MigratedOperator[] = []
     for (const part of this.#parts) tried.push(await this.#walk(part, false))
-    if (this.#dryRun || tried.some(({ failures }) => failures.length > 0)) return tried
+    return tried
+  }
+
+  async write(): Promise<void> {
     for (const part of this.#parts) await this.#walk(part, true)
     await this.#commit(undefined, { ...this.#job, operators: allOfToday(this.#job) })
-    return tried
   }
 
   async #walk(part: Part, writes: boolean): Promise<MigratedOperator> {

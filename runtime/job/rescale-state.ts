@@ -29,8 +29,8 @@ import {
   writeEpochRow,
   writeJobRow,
 } from '../task/meta.ts'
-import { DEAD_LETTER } from '../task/open-task.ts'
 import { nodesOf } from '../pipeline/graph.ts'
+import { sinksOf, sourcesOf } from './job-layout.ts'
 import { taskFolder } from './task-run.ts'
 
 /** Where new stores are built, and where they are once they are the state. */
@@ -119,7 +119,7 @@ function refuseEarlierShapes({ operators }: JobRow): void {
   const earlier = Object.entries(operators).filter(([, row]) => row.earlier !== undefined)
   if (earlier.length === 0) return
   throw new StateError(
-    `the state has keys of earlier versions of ${earlier.map(([name]) => `'${name}'`).join(', ')}, and cannot be moved to another parallelism. Nothing was changed. Run 'millrace migrate' with the parallelism it has, which brings all keys to today's version.`,
+    `the state has keys of earlier versions of ${earlier.map(([name]) => `'${name}'`).join(', ')}, and cannot be moved to another parallelism. Nothing was changed. Run 'millrace migrate', which brings all keys to today's version.`,
   )
 }
 
@@ -320,25 +320,6 @@ function operatorsOf(graph: Graph, tables: ReadonlyMap<string, TableKind>): Set<
   const sinks = new Set(nodesOf(graph, 'sink').map(({ name }) => name))
   const own = new Map([...tables].filter(([name]) => sinks.has(name)))
   return new Set(Object.keys(operatorShapes(graph, keyedOperators(graph, own))))
-}
-
-const exchangesOf = ({ plan }: Layout): Set<string> =>
-  new Set(plan.exchanges.map(({ name }) => name))
-
-/** The sources outside that a stage reads. */
-function sourcesOf(graph: Graph, layout: Layout): string[] {
-  const exchanges = exchangesOf(layout)
-  const names = nodesOf(graph, 'source').map(({ name }) => name)
-  return names.filter((name) => !exchanges.has(name))
-}
-
-/** The sinks outside that a stage writes; with one task, dead letters are written beside the graph. */
-function sinksOf(graph: Graph, layout: Layout, tables: ReadonlyMap<string, TableKind>): string[] {
-  const exchanges = exchangesOf(layout)
-  const names = nodesOf(graph, 'sink')
-    .map(({ name }) => name)
-    .filter((name) => !exchanges.has(name) && !tables.has(name))
-  return layout.tasks.length === 1 ? [...names, DEAD_LETTER] : names
 }
 
 /** Input i of a source belongs to task i modulo the tasks of its stage. */

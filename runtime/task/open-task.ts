@@ -414,4 +414,4 @@ class TaskBuilder {
 }
 
 /** What the outbox to a task that reads an exchange is called. */
-const outboxName = (exchange: string, task: string): string => `${exchange}/${task}`
+export const outboxName = (exchange: string, task: string): string => `${exchange}/${task}`

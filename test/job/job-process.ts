@@ -105,9 +105,9 @@ export class JobFolder {
     return existsSync(this.path(name)) ? readFileSync(this.path(name), 'utf8') : ''
   }
 
-  /** Digest of the data file of a state folder. */
-  dataHash(stateDir = 'state'): string {
-    const bytes = readFileSync(this.path(`${stateDir}/task-0/data.mdb`))
+  /** Digest of the data file of a task in a state folder. */
+  dataHash(stateDir = 'state', task = 0): string {
+    const bytes = readFileSync(this.path(`${stateDir}/task-${task}/data.mdb`))
     return createHash('sha256').update(bytes).digest('hex')
   }
 

@@ -101,6 +101,46 @@ test(
   },
 )
 
+test('keys of several tasks are brought over, all of them or none', PATIENCE, async () => {
+  const ofUser = (user: number): string[] =>
+    results(100).filter((line) => line.startsWith(`{"user":${user},`))
+  const inThree = ['--state', 'three', '--set', 'parallelism=3', '--set', 'processes=2']
+  const ownFile = ['--set', 'sinks.out.file.path=three.jsonl']
+  job.write('in.jsonl', textOf(records(1, 52)))
+  const live = job.start(['--mode', 'live', ...inThree, ...ownFile])
+  const lines = (): string[] => job.read('three.jsonl').split('\n').slice(0, -1)
+  await until(() => lines().length === 52, 'the first results')
+  live.child.kill('SIGTERM')
+  expect(await live.ended, live.output()).toBe(0)
+  job.write('in.jsonl', textOf(records(1, 100)))
+
+  const before = [0, 1, 2, 3, 4].map((task) => job.dataHash('three', task))
+  job.write('job.js', SECOND(BAD))
+  const refused = millrace('migrate', 'job.yaml', '--state', 'three')
+  expect([refused.code, refused.output]).toEqual([
+    3,
+    expect.stringContaining("operator 'seen': 2 keys cannot be brought to version 2."),
+  ])
+  expect([0, 1, 2, 3, 4].map((task) => job.dataHash('three', task))).toEqual(before)
+
+  job.write('job.js', SECOND(GOOD))
+  for (const [flags, output] of [
+    [['--dry-run'], 'seen  5 keys can be brought from version 1 to 2\n'],
+    [[], 'seen  5 keys were brought from version 1 to 2\n'],
+    [[], 'all keys are of the versions of the job\n'],
+  ] as const) {
+    expect(millrace('migrate', 'job.yaml', '--state', 'three', ...flags).output).toBe(output)
+  }
+  // Neither an upcast nor as many tasks are needed from there.
+  job.write('job.js', SECOND(GOOD).replace(/ upcast: .*,\n/, '\n'))
+  const two = ['--state', 'three', '--set', 'parallelism=2']
+  const ended = await job.run([...ENDS, ...two, ...ownFile])
+  expect(ended.code, ended.output).toBe(0)
+  for (const user of [0, 1, 2, 3, 4]) {
+    expect(lines().filter((line) => line.startsWith(`{"user":${user},`))).toEqual(ofUser(user))
+  }
+})
+
 test('what is no longer wanted is dropped by its name, and only by it', PATIENCE, async () => {
   job.write('job.js', jobText({ operator: 'renamed' }))
   const refused = await job.run(ENDS)
