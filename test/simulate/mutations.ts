@@ -64,8 +64,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a commit does not wait for the one before it',
     TASK,
-    `if (this.#inFlight !== undefined || this.#isMidBatch) return false`,
-    `if (this.#isMidBatch) return false`,
+    `if (this.#inFlight !== undefined || this.#inputs.isMidBatch) return false`,
+    `if (this.#inputs.isMidBatch) return false`,
   ),
   one(
     'a commit follows one that failed',
