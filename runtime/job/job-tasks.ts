@@ -18,6 +18,6 @@ export interface JobTasks {
   readonly facts: readonly TaskFacts[]
   /** One cut through all, while they go on. @throws UnavailableError when one does not run now. */
   cut(): Promise<readonly TaskCut[]>
-  /** Tells of each commit, as far as it is made in this process. */
+  /** Tells of each commit, soon behind it. */
   observeCommits(observer: (timing: CommitTiming) => void): void
 }

@@ -7,6 +7,7 @@ import type { TaskCut } from '../snapshot/take-snapshot.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
 import { type LaidTask, type Layout, type LinkName } from '../task/layout.ts'
 import { NO_COUNTERS, readEpochRow } from '../task/meta.ts'
+import type { CommitTiming } from '../task/task-parts.ts'
 import type { TaskEnd } from '../task/task.ts'
 import { NO_TASK } from '../metrics/job-report.ts'
 import { NO_COMMITS } from '../metrics/commit-times.ts'
@@ -35,6 +36,7 @@ export class ProcessTasks implements JobTasks {
   readonly #quiet = new Set<string>()
   /** Passes that are not passed on while a cut is made. */
   #held: Passed[] | undefined
+  #observer: ((timing: CommitTiming) => void) | undefined
 
   constructor(
     layout: Layout,
@@ -114,8 +116,9 @@ export class ProcessTasks implements JobTasks {
     return this.#layout.tasks.map(({ task }) => this.#facts.get(task) ?? unknownTask(task))
   }
 
-  /** They are made elsewhere; what they come to is in the facts. */
-  observeCommits(): void {}
+  observeCommits(observer: (timing: CommitTiming) => void): void {
+    this.#observer = observer
+  }
 
   #hear(message: FromWorker): void {
     switch (message.kind) {
@@ -137,6 +140,9 @@ export class ProcessTasks implements JobTasks {
           if (facts.isQuiet) this.#quiet.add(facts.task)
           else this.#quiet.delete(facts.task)
         }
+        return
+      case 'committed':
+        for (const timing of message.timings) this.#observer?.(timing)
         return
       case 'log':
         this.#options.context.log[message.level](message.fields, message.line)

@@ -1,6 +1,7 @@
 /** What a job's process and the processes of its tasks say to each other. Structured clones: Maps and ±∞ arrive. */
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import type { LinkName } from '../task/layout.ts'
+import type { CommitTiming } from '../task/task-parts.ts'
 import type { TaskEnd } from '../task/task.ts'
 import type { TaskFacts } from './task-facts.ts'
 
@@ -46,6 +47,8 @@ export type FromWorker =
   | { readonly kind: 'announced'; readonly announcement: Announcement }
   | { readonly kind: 'passed'; readonly passed: Passed }
   | { readonly kind: 'facts'; readonly facts: readonly TaskFacts[] }
+  /** The commits since the last such message, for a job with metrics. */
+  | { readonly kind: 'committed'; readonly timings: readonly CommitTiming[] }
   | {
       readonly kind: 'log'
       readonly level: LogLevel

@@ -6,6 +6,7 @@
 import { reasonOf, StateError } from '../errors.ts'
 import { type LinkName, type Links, linksOf, type Layout, placeOf } from '../task/layout.ts'
 import { LocalLinks, type ReadingEnd, type SendingEnd } from '../task/exchange-link.ts'
+import type { CommitTiming } from '../task/task-parts.ts'
 import { systemClock } from '../time/clock.ts'
 import { layoutOf } from './job-layout.ts'
 import { loadJob } from './load-job.ts'
@@ -44,6 +45,8 @@ class Worker {
   readonly #stores = new Map<string, SenderStore>()
   readonly #tasks: readonly TaskRun[]
   readonly #stateDir: string
+  /** Of commits that the job's process is still to be told of. */
+  #timings: CommitTiming[] = []
   #stopTelling = (): void => undefined
 
   constructor(start: Start, layout: Layout, definition: Awaited<ReturnType<typeof loadJob>>) {
@@ -69,6 +72,10 @@ class Worker {
             logged: (_, store) => store,
           }),
       )
+    if (manifest.metrics === undefined) return
+    for (const { commits } of this.#tasks) {
+      commits.observer = (timing) => this.#timings.push(timing)
+    }
   }
 
   #linksFor(layout: Layout, own: ReadonlySet<string>): Links {
@@ -125,6 +132,9 @@ class Worker {
 
   #tellFacts(): void {
     say({ kind: 'facts', facts: this.#tasks.map(({ facts }) => facts) })
+    if (this.#timings.length === 0) return
+    say({ kind: 'committed', timings: this.#timings })
+    this.#timings = []
   }
 
   stop(): void {

@@ -71,3 +71,24 @@ test(
     ])
   },
 )
+
+test('commits of tasks in several processes are on the page too', { timeout: 60_000 }, async () => {
+  const manifest = FILE_MANIFEST.replace('in.jsonl', 'in.jsonl, follow: true')
+  job = new JobFolder(`${manifest}parallelism: 2\nprocesses: 2\nmetrics: { port: 0 }\n`)
+  job.write('in.jsonl', textOf(records(1, 50)))
+  const life = job.start()
+  const port = await until(async () => /metrics on http:.*:(\d+)/.exec(life.output())?.[1])
+  await until(async () => {
+    const page = await fetch(`http://127.0.0.1:${port}/metrics`)
+    const counted = /^millrace_commit_seconds_count\S* (\d+)$/m.exec(await page.text())?.[1]
+    const status = await statusOf(job.path('state'))
+    const isAll =
+      'mode' in status &&
+      status.outputs[0]?.results === 50 &&
+      status.commits.commits > 0 &&
+      Number(counted) >= status.commits.commits
+    return isAll ? true : undefined
+  })
+  life.child.kill('SIGTERM')
+  expect(await life.ended).toBe(0)
+})
