@@ -14,7 +14,6 @@ import { type Graph, sharedName } from '../pipeline/graph.ts'
 import { readLineage, writeLineage } from '../snapshot/lineage.ts'
 import { KEY_GROUPS, partitionOf } from '../state/key-codec.ts'
 import { LmdbStore } from '../state/lmdb-store.ts'
-import { tasksIn } from '../state/read-state.ts'
 import { decodeRow, encodeRow } from '../state/row-codec.ts'
 import type { StoreRow, StoreTable } from '../state/store.ts'
 import { syncPath } from '../state/sync-path.ts'
@@ -96,15 +95,6 @@ export async function finishRescale(stateDir: string): Promise<void> {
   renameSync(built, join(stateDir, BUILT_IN))
   await syncPath(stateDir)
   rmSync(join(stateDir, BUILT_IN), { recursive: true, force: true })
-}
-
-/** The parallelism of a state; undefined when there is none, or it has as many tasks as are wanted. */
-export async function parallelismOf(stateDir: string, wanted: number): Promise<number | undefined> {
-  const tasks = tasksIn(stateDir)
-  if (tasks.length === 0 || tasks.length === wanted) return undefined
-  const { store, job } = openOld(taskFolder(stateDir, tasks[0] ?? '0'))
-  await store.close()
-  return job.place?.parallelism ?? 1
 }
 
 function openOld(folder: string): OldTask {

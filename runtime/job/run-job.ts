@@ -1,6 +1,6 @@
 /** The composition root: the one place that picks real implementations for a job and runs it. */
 import type { ResolvedManifest } from '../../config/manifest.ts'
-import { ConfigError, reasonOf, StateError } from '../errors.ts'
+import { ConfigError, reasonOf } from '../errors.ts'
 import type { JobDefinition } from '../pipeline/job.ts'
 import { nodesOf } from '../pipeline/graph.ts'
 import { type JobReport, knownTime } from '../metrics/job-report.ts'
@@ -16,6 +16,7 @@ import { ControlSocket } from './control-socket.ts'
 import { JobSnapshots } from './job-snapshots.ts'
 import { deadLetterOf } from './dead-letter-sink.ts'
 import { layoutOf, tablesOf } from './job-layout.ts'
+import { begunTasks, refuseOtherTasks } from './begun-tasks.ts'
 import { checkMode } from './check-mode.ts'
 import type { JobTasks } from './job-tasks.ts'
 import { LocalTasks } from './local-tasks.ts'
@@ -25,7 +26,7 @@ import { ProcessTasks } from './process-tasks.ts'
 import { type RestoreChoice, restoreState } from './restore-state.ts'
 import type { RunContext } from './run-context.ts'
 import { refuseLostState } from './lost-state.ts'
-import { finishRescale, parallelismOf, rescaleState } from './rescale-state.ts'
+import { finishRescale, rescaleState } from './rescale-state.ts'
 import { lockState } from './state-lock.ts'
 import { commitsOf, progressOf, reportOf, stateOf } from './task-facts.ts'
 
@@ -230,15 +231,15 @@ class JobRun {
   async #rescale(): Promise<void> {
     const { manifest, definition, stateDir } = this.#options
     const { graph } = definition
-    const stored = await parallelismOf(stateDir, this.#layout.tasks.length)
-    if (stored === undefined) return
+    if (tasksIn(stateDir).length === this.#layout.tasks.length) return
+    const begun = await begunTasks(stateDir)
+    const [first] = begun
+    if (first === undefined) return
+    const stored = first.job.place?.parallelism ?? 1
     const from = layoutOf(graph, { ...manifest, parallelism: stored })
-    const count = tasksIn(stateDir).length
-    if (from.tasks.length !== count) {
-      throw new StateError(
-        `the state in ${stateDir} is of ${count} tasks, and the job as it is now has ${from.tasks.length} with parallelism ${stored}: its stages are others. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
-      )
-    }
+    refuseOtherTasks(stateDir, begun, from)
+    // Those that have not begun yet begin now, in the same places.
+    if (from.tasks.length === this.#layout.tasks.length) return
     const { parallelism } = manifest
     this.#context.log.info(
       { from: stored, to: parallelism },
