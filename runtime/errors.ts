@@ -58,6 +58,19 @@ export class InvariantError extends Error {
   }
 }
 
+/** Errors that will be the same at the next attempt, or that show the runtime itself to be wrong. */
+export function isFinal(error: unknown): boolean {
+  return FINAL_ERRORS.some((kind) => error instanceof kind)
+}
+
+const FINAL_ERRORS = [
+  ConfigError,
+  StateError,
+  DataLossError,
+  UserCodeError,
+  InvariantError,
+] as const
+
 /** The text of anything that was thrown. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)

@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { reasonOf, StateError, UnavailableError } from '../errors.ts'
+import { isFinal, reasonOf, StateError, UnavailableError } from '../errors.ts'
 import type { Steps, Turns } from '../time/turns.ts'
 import { LmdbCommit } from './lmdb-commit.ts'
 import { openEnvironment, type StoreEnvironment } from './lmdb-environment.ts'
@@ -133,7 +133,9 @@ const damaged = (folder: string, why: string, cause?: unknown): StateError =>
     { cause },
   )
 
-async function failed(folder: string, error: unknown): Promise<UnavailableError | StateError> {
+async function failed(folder: string, error: unknown): Promise<unknown> {
+  // What a step of a commit has thrown is no fault of the disk.
+  if (isFinal(error)) return error
   // lmdb gives the reason of a failed commit as another promise, which rejects with it.
   let cause = error
   try {

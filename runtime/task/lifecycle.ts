@@ -5,14 +5,7 @@
  */
 import { createRequire } from 'node:module'
 import type * as XState from 'xstate'
-import {
-  ConfigError,
-  DataLossError,
-  InvariantError,
-  StateError,
-  UnavailableError,
-  UserCodeError,
-} from '../errors.ts'
+import { isFinal, UnavailableError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 import { sleep } from '../time/clock.ts'
 import type { Task, TaskEnd } from './task.ts'
@@ -52,19 +45,6 @@ export interface LifecycleOptions {
 
 /** A run of this length counts as recovered: failures before it no longer add up. */
 const RECOVERED_AFTER_MS = 60_000
-
-/** Errors that will be the same at the next attempt, or that show the runtime itself to be wrong. */
-export function isFinal(error: unknown): boolean {
-  return FINAL_ERRORS.some((kind) => error instanceof kind)
-}
-
-const FINAL_ERRORS = [
-  ConfigError,
-  StateError,
-  DataLossError,
-  UserCodeError,
-  InvariantError,
-] as const
 
 export function delayOf(restart: RestartStrategy, attempt: number): number {
   if (restart.strategy === 'fixed') return restart.delayMs

@@ -6,6 +6,7 @@ import {
   type StoreTable,
   type StoreWriter,
 } from '../../runtime/state/store.ts'
+import { StateError } from '../../runtime/errors.ts'
 import { systemClock } from '../../runtime/time/clock.ts'
 import { Turns } from '../../runtime/time/turns.ts'
 import { newSeed, randomFrom } from '../support/random.ts'
@@ -127,6 +128,19 @@ export function storeConformance(name: string, make: () => Promise<StoreFixture>
         expect(text(store.get('state', bytes('k0')))).toBe('before')
         await put('state', 'k1', 'next')
         expect(rows('state')).toEqual(['k0=before', 'k1=next'])
+      },
+    )
+
+    it.each([5, MANY_ROWS])(
+      'throws as it is what a step throws behind %d rows: it is no fault of the disk',
+      async (count) => {
+        const fault = new StateError('a row is damaged')
+        const failing = store.commit(function* (writer) {
+          for (let i = 0; i < count; i++) writer.put('state', bytes(`k${i}`), bytes('after'))
+          yield
+          throw fault
+        })
+        await expect(failing).rejects.toBe(fault)
       },
     )
 
