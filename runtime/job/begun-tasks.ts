@@ -9,6 +9,7 @@ import { tasksIn } from '../state/read-state.ts'
 import { type Layout, linksOf, placeRowOf } from '../task/layout.ts'
 import { type EpochRow, type JobRow, readEpochRow, readJobRow } from '../task/meta.ts'
 import { outboxName } from '../task/open-task.ts'
+import { OTHER_STAGES } from '../task/shape.ts'
 import { taskFolder } from './task-run.ts'
 
 export interface BegunTask {
@@ -47,7 +48,7 @@ export function refuseOtherTasks(
       place?.tasks === now?.tasks
     if (isSame) continue
     throw new StateError(
-      `the state in ${stateDir} is of ${begun.length} tasks, and the job as it is now has ${tasks.length} with parallelism ${parallelism}: its stages are others. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
+      `the state in ${stateDir} is of ${begun.length} tasks, and the job as it is now has ${tasks.length} with parallelism ${parallelism}: its stages are others now. ${OTHER_STAGES}`,
     )
   }
   const lastOf = (task: string): EpochRow | undefined =>

@@ -27,7 +27,7 @@ import {
   writeJobRow,
 } from '../task/meta.ts'
 import { outboxName, shapeOf } from '../task/open-task.ts'
-import { reconcile } from '../task/shape.ts'
+import { OTHER_STAGES, reconcile } from '../task/shape.ts'
 import { systemClock } from '../time/clock.ts'
 import { layoutOf, sinksOf, sourcesOf, tablesOf } from './job-layout.ts'
 import { finishRescale } from './rescale-state.ts'
@@ -103,7 +103,7 @@ async function migrateTasks(
   const layout = layoutOf(definition.graph, { ...manifest, parallelism })
   if (layout.tasks.length !== stored.length) {
     throw new StateError(
-      `the state in ${stateDir} is of ${stored.length} tasks, and the job as it is now has ${layout.tasks.length} with parallelism ${parallelism}: its stages are others. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
+      `the state in ${stateDir} is of ${stored.length} tasks, and the job as it is now has ${layout.tasks.length} with parallelism ${parallelism}: its stages are others now. ${OTHER_STAGES}`,
     )
   }
   const tables = tablesOf(definition.graph, manifest)

@@ -266,7 +266,7 @@ class JobRun {
   #refuseDrops(): void {
     if (this.#options.dropState === undefined || this.#layout.tasks.length === 1) return
     throw new ConfigError(
-      `--drop-state works with parallelism 1: run the job once with --set parallelism=1 and --drop-state, then as it was. Nothing was changed.`,
+      `--drop-state works with parallelism 1. Nothing was changed. Run the job as it was once with --set parallelism=1 --set processes=1, stop it, and run the changed one in the same way with --drop-state, behind that with as many tasks as you like.`,
     )
   }
 

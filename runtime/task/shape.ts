@@ -62,6 +62,10 @@ export function reconcile(
   }
 }
 
+/** How a job whose stages have changed goes on with its state: one task has no stages. */
+export const OTHER_STAGES =
+  'Nothing was changed. Run the job as it was once with --set parallelism=1 --set processes=1, stop it, and run the changed one in the same way, behind that with as many tasks as you like; or start afresh with another --state.'
+
 /** The caller moves a state to another parallelism before its tasks are opened. */
 function refuseOtherPlace(stored: PlaceRow | undefined, now: PlaceRow | undefined): void {
   const text = (place: PlaceRow | undefined): string =>
@@ -70,7 +74,7 @@ function refuseOtherPlace(stored: PlaceRow | undefined, now: PlaceRow | undefine
       : `task ${place.partition + 1} of ${place.tasks} of stage '${place.stage}'`
   if (text(stored) === text(now)) return
   throw new StateError(
-    `this state is of ${text(stored)}, and is opened as ${text(now)}: the job's stages are others now. Nothing was changed. Run the job as it was, or start afresh with another --state.`,
+    `this state is of ${text(stored)}, and is opened as ${text(now)}: the job's stages are others now. ${OTHER_STAGES}`,
   )
 }
 

@@ -156,3 +156,44 @@ test('what is no longer wanted is dropped by its name, and only by it', PATIENCE
   expect(JSON.parse(fresh[0] ?? '')).toEqual({ user: 3, n: 53, count: 1 })
   expect(fresh.length).toBe(48)
 })
+
+test('an operator of several tasks is renamed as the refusal advises', PATIENCE, async () => {
+  const three = ['--set', 'parallelism=3', '--set', 'processes=2']
+  const one = ['--set', 'parallelism=1', '--set', 'processes=1']
+  const lines = (): string[] => job.read('out.jsonl').split('\n').slice(0, -1)
+  /** Runs it live until so many results are out, and stops it. */
+  const liveUntil = async (count: number, set: readonly string[]): Promise<void> => {
+    const life = job.start(['--mode', 'live', ...set])
+    await until(() => lines().length === count, `${count} results`)
+    life.child.kill('SIGTERM')
+    expect(await life.ended, life.output()).toBe(0)
+  }
+  await liveUntil(100, three)
+
+  job.write('job.js', jobText({ operator: 'users' }))
+  const drop = ['--drop-state', 'seen']
+  const advice = '--set parallelism=1 --set processes=1, stop it, and run the changed one'
+  for (const [flags, code, problem] of [
+    [three, 3, 'stages are others now'],
+    [[...one, ...drop], 3, 'stages are others now'],
+    [[...three, ...drop], 2, '--drop-state works with parallelism 1'],
+  ] as const) {
+    const refused = await job.run([...ENDS, ...flags])
+    expect([refused.code, refused.output]).toEqual([code, expect.stringContaining(problem)])
+    expect(refused.output).toContain(advice)
+  }
+
+  job.write('job.js', jobText())
+  appendFileSync(job.path('in.jsonl'), textOf(records(101, 110)))
+  await liveUntil(110, one)
+  job.write('job.js', jobText({ operator: 'users' }))
+  appendFileSync(job.path('in.jsonl'), textOf(records(111, 115)))
+  await liveUntil(115, [...drop, ...one])
+  appendFileSync(job.path('in.jsonl'), textOf(records(116, 120)))
+  const { code, output } = await job.run([...ENDS, ...three])
+  expect(code, output).toBe(0)
+  const counts = lines()
+    .slice(110)
+    .map((line) => (JSON.parse(line) as { count: number }).count)
+  expect(counts).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+})
