@@ -9,7 +9,14 @@
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import type { Column } from '../aggregate/column.ts'
 import type { KeyedOperator, TimerClock, Turn } from '../operator.ts'
-import { map, type MapCell, type PlainState, value, type ValueCell } from '../state.ts'
+import {
+  map,
+  type MapCell,
+  type PlainState,
+  type StateSpec,
+  value,
+  type ValueCell,
+} from '../state.ts'
 import type { Milliseconds, Timestamp } from '../time.ts'
 import { type Combination, combinationOf } from './combination.ts'
 import { type SliceCell, sliceCell } from './slice-cell.ts'
@@ -37,7 +44,7 @@ export class SlicePart {
 type AnyAggregate = Aggregate<unknown, unknown, unknown>
 
 export class SlidingOperator implements KeyedOperator {
-  readonly state
+  readonly state: StateSpec
   readonly numbers: WindowNumbers
   readonly aggregate: AnyAggregate
   /** Whether results name their key. */
