@@ -14,6 +14,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    // Two on two cores: many tests wait for processes of their own, for servers and for disks.
+    maxWorkers: 2,
     globalSetup: './test/support/global-setup.ts',
     testTimeout: 30_000,
     hookTimeout: 30_000,
