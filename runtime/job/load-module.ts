@@ -38,9 +38,10 @@ export async function loadModule(
     return exports
   } catch (error) {
     const reason = compiled?.namingSources(reasonOf(error)) ?? reasonOf(error)
-    throw new ConfigError(`${file}${placeIn(error, real)} cannot be loaded: ${reason}`, {
-      cause: error,
-    })
+    const place = placeIn(error, real)
+    // The compiler names the place too.
+    const short = reason.replace(`${real}${place}: `, '')
+    throw new ConfigError(`${file}${place} cannot be loaded: ${short}`, { cause: error })
   }
 }
 

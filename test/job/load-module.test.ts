@@ -181,7 +181,9 @@ describe('a mistake', () => {
       "export const a = 1\nimport { b } from './nowhere.ts'\nexport { b }\n",
     )
     expect(await load(file)).toEqual({
-      error: expect.stringMatching(/\/job\.ts:2:\d+: ERROR: Could not resolve "\.\/nowhere\.ts"/),
+      error: expect.stringMatching(
+        /\/job\.ts:2:\d+ cannot be loaded: ERROR: Could not resolve "\.\/nowhere\.ts"/,
+      ),
     })
   })
 
