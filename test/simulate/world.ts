@@ -208,7 +208,7 @@ export class World {
   #say(life: Life, what: string): void {
     if (!life.isAlive) return
     // Names of consumers are drawn in the code, and others in each run.
-    const named = what.replace(/(CONSUMER\.\w+\.\w+)\.[\w-]+/, '$1.(its name)')
+    const named = what.replace(/(CONSUMER\.\w+\.[\w-]+)\.[\w-]+/, '$1.(its name)')
     this.timeline.note(`${life.number} says: ${named}`)
     this.said.push({ life: life.number, at: this.timeline.now, what })
   }
