@@ -23,6 +23,7 @@ import type { Task, TaskEnd } from '../task/task.ts'
 import type { Moment } from '../task/task-parts.ts'
 import { Connections } from './connections.ts'
 import { deadLetterOf } from './dead-letter-sink.ts'
+import { refuseEmptyState } from './lost-state.ts'
 import { makeSink } from './make-sink.ts'
 import { eventTimeOf, makeSource } from './make-source.ts'
 import { phaseNow } from './phase.ts'
@@ -172,9 +173,11 @@ export class TaskRun {
     this.#phase = await phaseNow(this.#folder, run)
     const sources = await this.#makeSources(connections, { ...context, mode: this.#phase })
     const { sinks, tables } = await this.#makeSinks(connections)
+    const store = new LmdbStore(this.#folder)
+    if (place === undefined) await refuseEmptyState(this.#options.stateDir, store)
     const task = await openTask({
       graph: laid.stage.graph,
-      store: this.#options.logged(this.task, new LmdbStore(this.#folder)),
+      store: this.#options.logged(this.task, store),
       clock,
       newRun: randomUUID,
       sources,
