@@ -34,7 +34,6 @@ await build({
   target: 'node20.19',
   packages: 'external',
   // Names of functions and classes are read in messages and stacks.
-  keepNames: false,
   minify: false,
   logLevel: 'warning',
 })

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ResolvedManifest } from '../../config/manifest.ts'
 import { ConfigError } from '../errors.ts'
+import { tablesOf } from '../job/job-layout.ts'
 import { withSources } from '../job/sample-sources.ts'
 import { checkParity, type Counterexample } from '../parity/check-parity.ts'
 import { readSample, type Sample } from '../parity/sample.ts'
@@ -100,11 +101,7 @@ function parityJob(manifest: ResolvedManifest, definition: JobDefinition): Parit
       bounded: sections.flatMap(([name, section]) =>
         section?.input.kind === 'file' || section?.input.kind === 'generator' ? [name] : [],
       ),
-      tables: Object.fromEntries(
-        [...manifest.sinks].flatMap(([name, sink]) =>
-          sink.kind === 'table' ? [[name, sink.per]] : [],
-        ),
-      ),
+      tables: Object.fromEntries(tablesOf(definition.graph, manifest)),
       operators: Object.fromEntries(manifest.operators),
     },
   }

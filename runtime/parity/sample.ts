@@ -21,7 +21,7 @@ export interface SampledSource {
 
 export interface Sample {
   readonly records: readonly SampledRecord[]
-  /** By source: whether it has more than was taken. */
+  /** Whether a source has more than was taken. */
   readonly hasMore: boolean
 }
 
